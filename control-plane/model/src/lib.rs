@@ -1,0 +1,1 @@
+//! Objects in, views out: compiles Applications; pure

@@ -1,0 +1,1 @@
+//! Certificate authorities, SPIFFE certificates and bundles

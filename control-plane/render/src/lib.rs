@@ -1,0 +1,1 @@
+//! Transport profiles and listeners as Envoy resources; pure

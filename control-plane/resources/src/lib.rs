@@ -1,0 +1,1 @@
+//! Custom resource types, schemas and Secret formats

@@ -1,0 +1,1 @@
+//! The control plane: stores, feed, grants, status and the command line

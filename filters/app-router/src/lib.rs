@@ -1,0 +1,1 @@
+//! Path grammar, name normalisation, URL joining, Location; pure

@@ -1,0 +1,1 @@
+//! XFCC, RFC 2253 names, matching of identities; pure

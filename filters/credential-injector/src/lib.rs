@@ -1,0 +1,1 @@
+//! Header and query parameters, grant state; pure

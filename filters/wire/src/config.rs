@@ -1,0 +1,100 @@
+//! `pluginConfig`: what a gateway's plugin is told at start. No secrets (decision 33).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{feed, profile};
+
+/// Root id (`pluginName`) of the egress pipeline.
+pub const EGRESS: &str = "egress";
+/// Root id (`pluginName`) of the ingress pipeline.
+pub const INGRESS: &str = "ingress";
+
+/// Configuration of one plugin instance. Empty configuration means all defaults: nothing is ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct PluginConfig {
+    /// Host names that are ours, lower case, without port; `*` for all. Requests for others pass untouched.
+    pub hosts: Vec<String>,
+    /// Listener port → what it does. With one entry it holds for whatever port the request came by, and no
+    /// property is read; a port that is not named passes untouched.
+    pub listeners: BTreeMap<u16, Mode>,
+    /// How to reach the control plane.
+    pub control: Control,
+    /// How long requests are held while no complete view or no grant is there, milliseconds (decision 35).
+    pub hold_ms: u32,
+    /// How many requests one worker holds at most; further ones get 503.
+    pub max_held: u32,
+    /// Age of the view past which a warning is counted, milliseconds.
+    pub stale_warning_ms: u64,
+    /// Age of the view past which ingress refuses, milliseconds (design decision 7).
+    pub max_staleness_ms: u64,
+    /// Where the client identity of an ingress request comes from.
+    pub identity: IdentitySource,
+}
+
+impl Default for PluginConfig {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            listeners: BTreeMap::new(),
+            control: Control::default(),
+            hold_ms: 5_000,
+            max_held: 4_096,
+            stale_warning_ms: 300_000,
+            max_staleness_ms: 3_600_000,
+            identity: IdentitySource::default(),
+        }
+    }
+}
+
+/// What a listener does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Mode {
+    /// `/{app}/{service}/…` (AG §3).
+    Manual,
+    /// `/{app}/{service}/{entry}/…` (AG §3).
+    Ucl,
+    /// Check identity and route to the sink (CV §3–6).
+    Route,
+    /// Check identity, set `x-application`, leave routing to others (design decision 1).
+    Identify,
+}
+
+/// How to reach the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Control {
+    /// Envoy cluster.
+    pub cluster: String,
+    /// `:authority` of calls.
+    pub authority: String,
+    /// How long a poll is held, milliseconds.
+    pub wait_ms: u32,
+    /// Page size to ask for, bytes.
+    pub page_bytes: u32,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            cluster: profile::CONTROL_CLUSTER.to_owned(),
+            authority: "fairlead-control".to_owned(),
+            wait_ms: 25_000,
+            page_bytes: feed::PAGE_BYTES,
+        }
+    }
+}
+
+/// Where the client identity comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum IdentitySource {
+    /// `X-Forwarded-Client-Cert` as this very gateway sets it (`SANITIZE_SET`) from a verified handshake.
+    #[default]
+    Xfcc,
+    /// The connection's own properties.
+    Connection,
+}

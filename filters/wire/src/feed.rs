@@ -1,0 +1,310 @@
+//! The feed, contract version 1: per-request data from the control plane to the plugins (design decision 7).
+//!
+//! | call | answer |
+//! | --- | --- |
+//! | `GET /feed/v1/{view}?epoch=E&revision=N&wait=MS&bytes=B` | [`Poll`]: changes since `N`; held up to `wait` when there are none. Another epoch, or an `N` that is too old: `resync` |
+//! | `GET /feed/v1/{view}/records?epoch=E&after=KEY&bytes=B` | [`Records`] in key order: for a plugin that has nothing |
+//! | `GET /feed/v1/{view}/hashes?epoch=E&after=KEY&bytes=B` | [`Hashes`] in key order: for a plugin that has records of another epoch |
+//! | `POST /feed/v1/{view}/records` with [`Wanted`] | [`Records`] for exactly these keys, so that only differences are fetched |
+//!
+//! `view` is `egress` or `ingress`; a gateway gets its own only (403 otherwise). `E` of an answer that differs from
+//! the question's makes the plugin begin again. A resync goes: `Poll{resync, revision: N0}` → pages → drop what was not
+//! listed → poll from `N0`; changes meanwhile come with that poll, because applying a record twice is harmless.
+//! Every true answer carries the header [`MARKER`]. The poll carries the plugin's [`Report`] as the header
+//! [`REPORT`] (JSON). Pages end at about `bytes` bytes of JSON, at least one record each; [`MAX_PAGE_BYTES`] bounds it.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use crate::Refusal;
+
+/// Path under which the feed is served.
+pub const PATH: &str = "/feed/v1/";
+/// Response header (value `1`) of each answer that the control plane itself made.
+pub const MARKER: &str = "x-fairlead-feed";
+/// Request header of a poll: the plugin's [`Report`].
+pub const REPORT: &str = "x-fairlead-report";
+/// Page size asked for by default, bytes of JSON: small enough that parsing one never stalls a worker for 2 ms.
+pub const PAGE_BYTES: u32 = 64 * 1024;
+/// The largest page that the control plane makes, whatever is asked for.
+pub const MAX_PAGE_BYTES: u32 = 1024 * 1024;
+/// The longest that a poll is held, milliseconds.
+pub const MAX_WAIT_MS: u32 = 55_000;
+
+/// Which half of the data a gateway sees (design decision 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum View {
+    /// Targets and credentials, for the egress gateway.
+    Egress,
+    /// Identities and revocations, for the ingress gateway.
+    Ingress,
+}
+
+impl View {
+    /// The path segment: `egress` or `ingress`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Egress => "egress",
+            Self::Ingress => "ingress",
+        }
+    }
+}
+
+/// What a record type needs for the feed.
+pub trait FeedRecord: Serialize + DeserializeOwned + Clone + PartialEq {
+    /// The view that it belongs to.
+    const VIEW: View;
+}
+
+/// A changed record. `key` of an egress record is `app/service/entry`, or `app/service` where the manual port's
+/// two segments are ambiguous; of an ingress record `app`. Segments are normalised names, which hold no `/`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Keyed<R> {
+    /// The record's key.
+    pub key: String,
+    /// [`record_hash`] of the record.
+    pub hash: String,
+    /// The record itself.
+    pub record: R,
+}
+
+/// Answer to a poll.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "R: DeserializeOwned"))]
+pub struct Poll<R> {
+    /// The control plane's epoch: 32 hex digits, new with each start of a replica.
+    pub epoch: String,
+    /// The revision that the plugin has after applying this answer.
+    pub revision: u64,
+    /// The plugin's epoch or revision is not known here: list everything, then poll from `revision`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub resync: bool,
+    /// More changes are waiting: poll again at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    /// Records to add or replace.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Keyed<R>>,
+    /// Keys to remove.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<String>,
+}
+
+/// A page of records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", bound(deserialize = "R: DeserializeOwned"))]
+pub struct Records<R> {
+    /// The control plane's epoch.
+    pub epoch: String,
+    /// Records in key order. A wanted key that is missing here is gone, or waits for the next question (`more`).
+    pub records: Vec<Keyed<R>>,
+    /// There are further ones: ask again with `after` = the last key, or with the wanted keys that are left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// A page of hashes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hashes {
+    /// The control plane's epoch.
+    pub epoch: String,
+    /// Key and [`record_hash`], in key order.
+    pub hashes: Vec<(String, String)>,
+    /// There are further ones: ask again with `after` = the last key.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// Keys whose records are wanted, in key order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The epoch that the keys were listed in.
+    pub epoch: String,
+    /// At most [`MAX_WANTED`].
+    pub keys: Vec<String>,
+}
+
+/// How many keys one [`Wanted`] may name.
+pub const MAX_WANTED: usize = 512;
+
+/// What the plugin says of itself with each poll.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Report {
+    /// Version of the module.
+    pub version: String,
+    /// Epoch in force; empty while cold.
+    pub epoch: String,
+    /// Revision in force.
+    pub revision: u64,
+    /// Transport profiles that requests needed and Envoy did not have, at most [`MAX_MISSING`].
+    pub missing_profiles: Vec<String>,
+}
+
+/// How many missing profiles a [`Report`] names at most.
+pub const MAX_MISSING: usize = 32;
+
+/// What one `app/service/entry` leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EgressRecord {
+    /// The manual port's `app/service` leads here too (its only candidate).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub manual: bool,
+    /// Forward or refuse.
+    pub outcome: EgressOutcome,
+}
+
+/// Forward or refuse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EgressOutcome {
+    /// Forward so.
+    Route(Box<EgressRoute>),
+    /// Answer with this.
+    Refusal(Refusal),
+}
+
+/// How to call a target, compiled: the plugin copies and looks nothing up.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EgressRoute {
+    /// Cluster name of the transport profile ([`profile::PREFIX`](crate::profile::PREFIX)…).
+    pub profile: String,
+    /// TLS to the target (`https`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
+    /// Host, with the port if `targetUrl` names one: the `Host` header, SNI and the name that is verified.
+    pub authority: String,
+    /// Path of `targetUrl` as spelt there; empty if it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub base_path: String,
+    /// Query of `targetUrl` as spelt there, without `?`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
+    /// `spec.encodeUrl` (AG §5.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub encode_url: bool,
+    /// What goes on top: nothing, a final header value, or a grant.
+    #[serde(default)]
+    pub credential: Credential,
+    /// Header lines to add where the caller sent none of that name (AG §10), in order; names in lower case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// Query parameters to add where the key is absent (AG §10): key and values, undecoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query_parameters: Vec<(String, Vec<String>)>,
+    /// Milliseconds until response headers; absent: the installation's default; 0: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers_timeout_ms: Option<u32>,
+}
+
+/// Values are secrets: only names are shown.
+impl std::fmt::Debug for EgressRoute {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EgressRoute")
+            .field("profile", &self.profile)
+            .field("tls", &self.tls)
+            .field("authority", &self.authority)
+            .field("base_path", &self.base_path)
+            .field("credential", &self.credential)
+            .field("headers", &self.headers.iter().map(|(name, _)| name).collect::<Vec<_>>())
+            .field(
+                "query_parameters",
+                &self.query_parameters.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a request gets on top.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Credential {
+    /// Nothing; a caller's own `Authorization` passes. Client certificates are part of the transport profile.
+    #[default]
+    None,
+    /// This `Authorization` value (Basic).
+    Static(String),
+    /// The [grant](crate::grant) of this id.
+    Grant(String),
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Static(_) => f.write_str("Static([redacted])"),
+            Self::Grant(id) => f.debug_tuple("Grant").field(id).finish(),
+        }
+    }
+}
+
+impl FeedRecord for EgressRecord {
+    const VIEW: View = View::Egress;
+}
+
+/// Who may call as an Application, and where its events go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngressRecord {
+    /// Common names that count, exactly (CV §4.2).
+    pub common_names: Vec<String>,
+    /// `spec.tenant` and `spec.group`, if both are set: demanded as O and OU (decision 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Organization>,
+    /// Where events go; absent: the installation has no sink, 404.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sink: Option<Sink>,
+}
+
+/// Demanded O and OU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    /// O of the subject.
+    pub organization: String,
+    /// OU of the subject.
+    pub unit: String,
+}
+
+/// The event sink of kind `publisher` (decision 12): events are forwarded unchanged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sink {
+    /// Cluster name of the transport profile.
+    pub profile: String,
+    /// Host and port: the `Host` header.
+    pub authority: String,
+    /// Path that CloudEvents go to (CV §5): `/publish`.
+    pub publish_path: String,
+}
+
+impl FeedRecord for IngressRecord {
+    const VIEW: View = View::Ingress;
+}
+
+/// 128 bits of SHA-256 of the record's JSON, 32 lower-case hex digits (decision 31). The plugin stores and compares
+/// them and never computes one.
+///
+/// # Errors
+/// When the record cannot be serialised.
+pub fn record_hash<R: Serialize>(record: &R) -> Result<String, serde_json::Error> {
+    Ok(short_sha256(&serde_json::to_vec(record)?))
+}
+
+/// 128 bits of SHA-256 as 32 lower-case hex digits (decisions 31, 32).
+#[must_use]
+pub fn short_sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    let mut hex = String::with_capacity(32);
+    for byte in digest.iter().take(16) {
+        for nibble in [byte >> 4, byte & 0xf] {
+            hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+    }
+    hex
+}
