@@ -1,2 +1,60 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask …`: the project's own commands. Each installs what it needs by itself, under `target/tools`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
+
+mod bench;
+mod build;
+mod cases;
+mod ci;
+mod fuzz;
+mod generate;
+mod layers;
+mod root;
+mod run;
+mod suites;
+mod tally;
+mod test;
+mod tools;
+mod up;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  up [--once] [--debug]  build, start everything embedded with the samples, prove each call, stay up
+  test [FILTER]          every test that needs no cluster
+  ci [--full]            format, lints, tests, fuzzing, drift checks: what CI runs
+  bench [--quick] [ROW…] the numbers, against the bars of the design
+  fuzz [SECONDS]         each fuzz target for so long (60 s by default)
+  generate [--check]     what is made from types: configuration schema, case lists
+  build                  module and binaries, with the module's size and exports
+  tools                  install everything that the other commands would
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let outcome = match arguments.first().map(String::as_str) {
+        Some("up") => up::run(rest),
+        Some("test") => test::run(rest),
+        Some("ci") => ci::run(rest),
+        Some("bench") => bench::run(rest),
+        Some("fuzz") => fuzz::run(rest),
+        Some("generate") => generate::run(rest),
+        Some("build") => build::run(),
+        Some("tools") => tools::install_all(),
+        Some("help" | "--help" | "-h") | None => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(run::Error::new(format!("there is no command {other:?}\n\n{USAGE}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

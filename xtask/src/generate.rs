@@ -1,0 +1,66 @@
+//! `cargo xtask generate`: files that are made from types or from the specification, and whether they drifted.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    root,
+    run::{Error, Result, cargo, doing, output},
+    tools,
+};
+
+/// `cargo xtask generate [--check]`.
+pub(crate) fn run(arguments: &[String]) -> Result {
+    if arguments.iter().any(|argument| argument == "--check") { check() } else { write(&root::repository()) }
+}
+
+/// Fails if a generated file differs from what would be made now.
+pub(crate) fn check() -> Result {
+    let fresh = root::target().join("generated");
+    crate::test::empty(&fresh)?;
+    write(&fresh)?;
+    let drifted: Vec<String> = files_below(&fresh)?
+        .into_iter()
+        .filter_map(|file| {
+            let name = file.strip_prefix(&fresh).ok()?.to_path_buf();
+            let committed = std::fs::read(root::repository().join(&name)).ok();
+            (committed != std::fs::read(&file).ok()).then(|| name.display().to_string())
+        })
+        .collect();
+    if drifted.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(format!("run `cargo xtask generate` and commit: {}", drifted.join(", "))))
+}
+
+fn write(directory: &Path) -> Result {
+    let schema = output(cargo().args(["run", "--quiet", "--package", "fairlead", "--", "schema"]))?;
+    put(&directory.join("istio/docs/fairlead.schema.json"), &schema)?;
+    let specification = root::repository().join("../shared/spec");
+    if specification.exists() {
+        let lists = directory.join("wasm-tests/cases/spec");
+        doing("cannot make a directory", std::fs::create_dir_all(&lists))?;
+        let script = root::repository().join("wasm-tests/cases/extract.py");
+        output(std::process::Command::new(tools::python()?).arg(script).arg(specification).arg(lists))?;
+    }
+    Ok(())
+}
+
+fn put(file: &Path, text: &str) -> Result {
+    if let Some(directory) = file.parent() {
+        doing("cannot make a directory", std::fs::create_dir_all(directory))?;
+    }
+    doing(format!("cannot write {}", file.display()), std::fs::write(file, text))
+}
+
+fn files_below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in doing("cannot list generated files", std::fs::read_dir(directory))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
