@@ -1,0 +1,168 @@
+//! What an embedded gateway is told: addresses, files and limits. The control plane fills these in from its
+//! configuration; [`egress`](crate::egress()) and [`ingress`](crate::ingress()) make Envoy's files of them.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use fairlead_wire::config::PluginConfig;
+use ipnet::IpNet;
+
+/// What both gateways have in common.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Envoy's node id and cluster: a name for logs, e.g. `fairlead-egress`.
+    pub node: String,
+    /// Absolute path of the directory that the [`Files`](crate::Files) are written to. Write each by rename within
+    /// its own directory: Envoy watches for the move.
+    pub directory: PathBuf,
+    /// Address that all listeners but the admin interface bind to.
+    pub bind: IpAddr,
+    /// Where Envoy's admin interface listens. It can stop the process and shows configuration: never beyond the machine.
+    pub admin: Admin,
+    /// Absolute path of `fairlead.wasm`. A changed module needs another path: Envoy reads it once per path and content.
+    pub module: PathBuf,
+    /// The plugin's configuration. `hosts` and the waits are taken as they are; `listeners` is set by the renderer, one
+    /// entry a listener, so that the plugin reads no property to learn the port (wire: `PluginConfig::listeners`).
+    pub plugin: PluginConfig,
+    /// How Envoy reaches the control plane.
+    pub control: Control,
+    /// Absolute path of the machine's bundle of trusted CAs (PEM).
+    pub system_ca: PathBuf,
+    /// How targets' names are resolved.
+    pub resolver: Resolver,
+    /// Guard: networks that are allowed although they are loopback, link-local and the like (design decision 13).
+    pub allow: Vec<IpNet>,
+    /// Without progress for this long a stream ends (decision 21).
+    pub idle: Duration,
+    /// Until response headers, counted from the complete request; zero: no limit. The plugin overrides it per route.
+    pub headers_timeout: Duration,
+    /// Until a connection to a target is usable, TLS included.
+    pub connect_timeout: Duration,
+    /// Until a caller's request headers are complete.
+    pub request_headers_timeout: Duration,
+    /// Where a line per request goes; absent: nowhere. Paths are written without query, headers not at all.
+    pub access_log: Option<PathBuf>,
+}
+
+impl Gateway {
+    /// A gateway with default limits, on loopback, with the admin interface on a socket in `directory`.
+    #[must_use]
+    pub fn new(node: &str, directory: PathBuf, module: PathBuf, control: Control) -> Self {
+        Self {
+            node: node.to_owned(),
+            admin: Admin::Socket(directory.join("admin.sock")),
+            directory,
+            bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            module,
+            plugin: PluginConfig::default(),
+            control,
+            system_ca: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
+            resolver: Resolver::default(),
+            allow: Vec::new(),
+            idle: Duration::from_secs(300),
+            headers_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            request_headers_timeout: Duration::from_secs(10),
+            access_log: None,
+        }
+    }
+}
+
+/// The egress gateway.
+#[derive(Clone, Debug)]
+pub struct EgressGateway {
+    /// What both have.
+    pub gateway: Gateway,
+    /// Port of `/{app}/{service}/…` (AG §3).
+    pub manual_port: u16,
+    /// Port of `/{app}/{service}/{entry}/…` (AG §3).
+    pub ucl_port: u16,
+    /// Port of AG §17.
+    pub health_port: u16,
+    /// The control plane's plain health address, which answers `/v1/loglevel` (AG §17).
+    pub control_health: SocketAddr,
+}
+
+impl EgressGateway {
+    /// With the contract's ports.
+    #[must_use]
+    pub fn new(gateway: Gateway, control_health: SocketAddr) -> Self {
+        Self { gateway, manual_port: 8080, ucl_port: 8082, health_port: 8081, control_health }
+    }
+}
+
+/// The ingress gateway.
+#[derive(Clone, Debug)]
+pub struct IngressGateway {
+    /// What both have.
+    pub gateway: Gateway,
+    /// Port of the mTLS listener.
+    pub port: u16,
+    /// The pair that external systems see.
+    pub server: Pair,
+    /// Bundle of the CAs whose client certificates are accepted (decision 8): absolute path, PEM.
+    pub client_ca: PathBuf,
+    /// What the plugin does here: [`Pipeline::Route`] or [`Pipeline::Identify`].
+    pub pipeline: Pipeline,
+}
+
+impl IngressGateway {
+    /// Routing by application.
+    #[must_use]
+    pub fn new(gateway: Gateway, port: u16, server: Pair, client_ca: PathBuf) -> Self {
+        Self { gateway, port, server, client_ca, pipeline: Pipeline::Route }
+    }
+}
+
+/// What the ingress plugin does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pipeline {
+    /// Identity, then the sink of the application.
+    Route,
+    /// Identity, then the route that is here already: everything goes to this plain HTTP address (design decision 1).
+    Identify(SocketAddr),
+}
+
+/// How Envoy reaches the control plane: mTLS, the gateway pins one CA and one name (design decision 8).
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Its mTLS port.
+    pub address: SocketAddr,
+    /// SNI that is sent, and DNS name that its certificate must have.
+    pub server_name: String,
+    /// The CA that alone may have issued its certificate: absolute path, PEM.
+    pub ca: PathBuf,
+    /// What the gateway shows.
+    pub client: Pair,
+}
+
+/// Files of a certificate chain and its key, PEM, absolute paths. Both are read again when their directory changes.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// Certificate chain, the leaf first.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// Where Envoy's admin interface listens.
+#[derive(Clone, Debug)]
+pub enum Admin {
+    /// A Unix socket at this absolute path, at most 107 bytes long.
+    Socket(PathBuf),
+    /// A loopback address.
+    Address(SocketAddr),
+}
+
+/// How targets' names are resolved.
+#[derive(Clone, Debug, Default)]
+pub enum Resolver {
+    /// As the machine does (`getaddrinfo`: hosts file, search domains, …).
+    #[default]
+    System,
+    /// By these DNS servers alone.
+    Servers(Vec<SocketAddr>),
+}
