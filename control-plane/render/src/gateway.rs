@@ -35,14 +35,17 @@ pub struct Gateway {
     pub resolver: Resolver,
     /// Guard: networks that are allowed although they are loopback, link-local and the like (design decision 13).
     pub allow: Vec<IpNet>,
+    /// Guard: exact addresses that are refused whatever `allow` says: the API server (decision 26). The control
+    /// plane's own addresses that are named here are added by the renderer.
+    pub never: Vec<SocketAddr>,
     /// Without progress for this long a stream ends (decision 21).
     pub idle: Duration,
-    /// Until response headers, counted from the complete request; zero: no limit. The plugin overrides it per route.
-    pub headers_timeout: Duration,
     /// Until a connection to a target is usable, TLS included.
     pub connect_timeout: Duration,
     /// Until a caller's request headers are complete.
     pub request_headers_timeout: Duration,
+    /// How long a caller's connection is kept between two requests (AG §13).
+    pub keep_alive: Duration,
     /// Where a line per request goes; absent: nowhere. Paths are written without query, headers not at all.
     pub access_log: Option<PathBuf>,
 }
@@ -62,10 +65,11 @@ impl Gateway {
             system_ca: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
             resolver: Resolver::default(),
             allow: Vec::new(),
+            never: Vec::new(),
             idle: Duration::from_secs(300),
-            headers_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             request_headers_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(10),
             access_log: None,
         }
     }
@@ -84,13 +88,23 @@ pub struct EgressGateway {
     pub health_port: u16,
     /// The control plane's plain health address, which answers `/v1/loglevel` (AG §17).
     pub control_health: SocketAddr,
+    /// Until response headers, counted from the complete request; zero: no limit (decision 21). The plugin overrides
+    /// it per route.
+    pub headers_timeout: Duration,
 }
 
 impl EgressGateway {
     /// With the contract's ports.
     #[must_use]
     pub fn new(gateway: Gateway, control_health: SocketAddr) -> Self {
-        Self { gateway, manual_port: 8080, ucl_port: 8082, health_port: 8081, control_health }
+        Self {
+            gateway,
+            manual_port: 8080,
+            ucl_port: 8082,
+            health_port: 8081,
+            control_health,
+            headers_timeout: Duration::from_secs(10),
+        }
     }
 }
 
