@@ -1,11 +1,16 @@
 //! An answer that is given instead of forwarding: status, reason, exact body.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Reason;
+use crate::{Reason, header};
 
 /// Content type of a body made by [`Refusal::json`] (AG §14, CV §3).
 pub const JSON_CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+
+/// Content type of any other body (CV §3, step 1).
+pub const TEXT_CONTENT_TYPE: &str = "text/plain; charset=utf-8";
 
 /// A complete local answer. An empty `body` is sent without a content type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +45,27 @@ impl Refusal {
     #[must_use]
     pub fn retry(reason: Reason, seconds: u32, error: &str) -> Self {
         Self { retry_after: Some(seconds), ..Self::json(503, reason, error) }
+    }
+
+    /// An answer with a plain-text body (CV §3, step 1).
+    #[must_use]
+    pub fn text(status: u16, reason: Reason, body: &str) -> Self {
+        Self { status, reason, body: body.to_owned(), retry_after: None }
+    }
+
+    /// All headers of the answer beside its status: reason, content type, `Retry-After`. A body that is no JSON object is plain
+    /// text, which no browser may guess to be something else.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
+        let json = self.body.starts_with('{');
+        let body = if json { JSON_CONTENT_TYPE } else { TEXT_CONTENT_TYPE };
+        [
+            Some((header::REASON, Cow::Borrowed(self.reason.as_str()))),
+            (!self.body.is_empty()).then_some(("content-type", Cow::Borrowed(body))),
+            (!self.body.is_empty() && !json).then_some(("x-content-type-options", Cow::Borrowed("nosniff"))),
+            self.retry_after.map(|seconds| ("retry-after", Cow::Owned(seconds.to_string()))),
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -77,6 +103,25 @@ pub fn error_body(status: u16, error: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_follow_from_the_body() {
+        let headers = |refusal: Refusal| {
+            refusal.headers().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(
+            headers(Refusal::empty(502, Reason::TargetUnsupported)),
+            "x-fairlead-reason: target_unsupported"
+        );
+        assert_eq!(
+            headers(Refusal::retry(Reason::Cold, 1, "no view")),
+            "x-fairlead-reason: cold\ncontent-type: application/json;charset=UTF-8\nretry-after: 1"
+        );
+        assert_eq!(
+            headers(Refusal::text(404, Reason::UnknownPath, "404 page not found\n")),
+            "x-fairlead-reason: unknown_path\ncontent-type: text/plain; charset=utf-8\nx-content-type-options: nosniff"
+        );
+    }
 
     #[test]
     fn error_body_is_spelt_as_go_spells_it() {

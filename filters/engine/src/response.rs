@@ -1,0 +1,89 @@
+//! The response phase: a target's 5xx becomes 502 (AG §12, CV §6), `Location` leads back through the gateway (AG §12.1).
+//!
+//! Native, by the route, because it holds for every answer: removal of [`RESPONSE_STRIP`](fairlead_wire::header::RESPONSE_STRIP)
+//! from what a target sends, and hop-by-hop headers. Native, by `local_reply_config`: status, empty body and
+//! `x-fairlead-reason` of answers that Envoy itself makes. They pass here untouched.
+
+use std::{borrow::Cow, fmt, rc::Rc};
+
+use fairlead_wire::header;
+
+use crate::{
+    snapshot::{Egress, Route},
+    step::Op,
+};
+
+/// What the host knows of a response. Asked for only where an answer hangs on it.
+pub trait Response {
+    /// The first line of this name.
+    fn header(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// Who made the answer (property `response.code_details`); `via_upstream` is the target.
+    fn code_details(&self) -> Option<Vec<u8>>;
+}
+
+/// What a forwarded request leaves for its response.
+pub struct Exchange {
+    /// The record's key, then the path and query as sent: one allocation for both.
+    buffer: Vec<u8>,
+    key_len: usize,
+    /// Absent on ingress: `Location` is not rewritten there (CV §6).
+    egress: Option<Rc<Egress>>,
+}
+
+impl Exchange {
+    /// `buffer` is the record's key, `key_len` long, then the path as sent.
+    pub(crate) fn new(buffer: Vec<u8>, key_len: usize, egress: Option<Rc<Egress>>) -> Self {
+        Self { buffer, key_len, egress }
+    }
+
+    /// The record's key, also for metrics: `app/service[/entry]` on egress, `app` on ingress.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.buffer.get(..self.key_len).unwrap_or_default()
+    }
+
+    /// Path and query as sent to the target.
+    #[must_use]
+    pub fn path(&self) -> &[u8] {
+        self.buffer.get(self.key_len..).unwrap_or_default()
+    }
+
+    /// How to call the target; absent on ingress.
+    #[must_use]
+    pub fn route(&self) -> Option<&Route> {
+        match self.egress.as_deref()? {
+            Egress::Route(route) => Some(route),
+            Egress::Refusal(_) => None,
+        }
+    }
+
+    /// What to do with the response's headers. `status` is the value of `:status`.
+    #[must_use]
+    pub fn on_response(&self, status: u16, response: &dyn Response) -> Vec<Op<'static>> {
+        match status {
+            500..=599 => server_error(status, response),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The path may carry secrets in its query: only the key is shown.
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("key", &String::from_utf8_lossy(self.key())).finish_non_exhaustive()
+    }
+}
+
+/// A target's 5xx becomes 502 and says what it was; an answer that Envoy made stays (AG §12).
+fn server_error(status: u16, response: &dyn Response) -> Vec<Op<'static>> {
+    if response.code_details().is_none_or(|details| details != b"via_upstream") {
+        return Vec::new();
+    }
+    let name = header::TARGET_STATUS.as_bytes();
+    vec![
+        Op::Remove(name),
+        Op::Set(name, Cow::Owned(status.to_string().into_bytes())),
+        Op::Set(b":status", Cow::Borrowed(b"502")),
+    ]
+}
