@@ -1,63 +1,85 @@
-//! The view in force: tables that requests look into. Filled by the feed client, read by the pipelines.
+//! The view in force: tables that requests look into. Filled by the [feed client](crate::feed) from records of the
+//! control plane, read by the pipelines.
 
-use std::rc::Rc;
+mod hash;
+mod route;
+mod table;
 
-use fairlead_wire::{Refusal, feed::Credential};
+pub use route::{Egress, Route};
+pub use table::Table;
 
-/// What an egress key leads to.
-#[derive(Debug)]
-pub enum Egress {
-    /// Forward so.
-    Route(Route),
-    /// Answer with this.
-    Refusal(Refusal),
+use fairlead_wire::feed::{EgressRecord, FeedRecord, IngressRecord};
+
+/// What a table holds, compiled from a record when it arrives, so that a request only copies.
+pub trait Entry: Sized {
+    /// What the feed delivers.
+    type Record: FeedRecord;
+    /// Compiles a record.
+    fn compile(record: Self::Record) -> Self;
+    /// Stands for a record that this build cannot read (a newer control plane): refuses, and touches no other record.
+    fn unreadable() -> Self;
+    /// The key's first two segments lead here too.
+    fn manual(_record: &Self::Record) -> bool {
+        false
+    }
+    /// The grant that requests to this entry need.
+    fn grant(&self) -> Option<&str> {
+        None
+    }
 }
 
-/// A route as a request needs it: compiled from [`EgressRoute`](fairlead_wire::feed::EgressRoute) when its record arrives.
-#[derive(Debug)]
-pub struct Route {
-    /// Cluster name of the transport profile.
-    pub profile: Box<str>,
-    /// TLS to the target.
-    pub tls: bool,
-    /// `Host` towards the target.
-    pub authority: Box<str>,
-    /// Query of the target URL, without `?`.
-    pub query: Box<str>,
-    /// `spec.encodeUrl`.
-    pub encode_url: bool,
-    /// What goes on top.
-    pub credential: Credential,
-    /// Header lines to add where absent, names in lower case.
-    pub headers: Box<[(Box<str>, Box<str>)]>,
-    /// Query parameters to add where absent.
-    pub query_parameters: Box<[(Box<str>, Box<[Box<str>]>)]>,
-    /// Milliseconds until response headers, if not the installation's default.
-    pub headers_timeout_ms: Option<u32>,
-    // + pub base: fairlead_app_router::Base
+impl Entry for Egress {
+    type Record = EgressRecord;
+
+    fn compile(record: EgressRecord) -> Self {
+        Self::from(record.outcome)
+    }
+
+    fn unreadable() -> Self {
+        Self::not_understood()
+    }
+
+    fn manual(record: &EgressRecord) -> bool {
+        record.manual
+    }
+
+    fn grant(&self) -> Option<&str> {
+        match self {
+            Self::Route(route) => route.grant(),
+            Self::Refusal(_) => None,
+        }
+    }
 }
 
-/// Records of one view by key.
-#[derive(Debug)]
-pub struct Table<E> {
-    entries: hashbrown::HashMap<Box<[u8]>, Rc<E>>,
-}
+/// An ingress record needs no compiling. One that cannot be read lets nobody in.
+impl Entry for IngressRecord {
+    type Record = Self;
 
-impl<E> Table<E> {
-    /// The record that `key` leads to: `app/service` or `app/service/entry` (egress), `app` (ingress).
-    #[must_use]
-    pub fn get(&self, key: &[u8]) -> Option<&Rc<E>> {
-        self.entries.get(key)
+    fn compile(record: Self) -> Self {
+        record
+    }
+
+    fn unreadable() -> Self {
+        Self { common_names: Vec::new(), organization: None, sink: None }
     }
 }
 
 /// A grant as a pipeline sees it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum GrantState<'a> {
     /// The complete `Authorization` value.
     Ready(&'a [u8]),
     /// Not there: wait for it.
     Missing,
+}
+
+impl std::fmt::Debug for GrantState<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Ready(_) => "Ready([redacted])",
+            Self::Missing => "Missing",
+        })
+    }
 }
 
 /// Where pipelines find grants.

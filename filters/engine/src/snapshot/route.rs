@@ -1,0 +1,121 @@
+//! What an egress key leads to, as a request needs it.
+
+use std::fmt;
+
+use base::Base;
+use fairlead_wire::{
+    Reason, Refusal,
+    feed::{Credential, EgressOutcome, EgressRoute},
+};
+
+/// Until the router's own is there.
+pub mod base {
+    /// Placeholder.
+    pub struct Base;
+    impl Base {
+        /// Placeholder.
+        pub fn new(_path: &str) -> Result<Self, ()> {
+            Ok(Self)
+        }
+    }
+}
+
+/// What an egress key leads to.
+#[derive(Debug)]
+pub enum Egress {
+    /// Forward so.
+    Route(Route),
+    /// Answer with this.
+    Refusal(Refusal),
+}
+
+/// A route, compiled from [`EgressRoute`] when its record arrives.
+pub struct Route {
+    /// Cluster name of the transport profile.
+    pub profile: Box<str>,
+    /// TLS to the target.
+    pub tls: bool,
+    /// `Host` towards the target.
+    pub authority: Box<str>,
+    /// Path of the target URL, parsed.
+    pub base: Base,
+    /// Query of the target URL, without `?`.
+    pub query: Box<str>,
+    /// `spec.encodeUrl`.
+    pub encode_url: bool,
+    /// What goes on top.
+    pub credential: Credential,
+    /// Header lines to add where absent, names in lower case.
+    pub headers: Box<[(Box<str>, Box<str>)]>,
+    /// Query parameters to add where absent.
+    pub query_parameters: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    /// Milliseconds until response headers, if not the installation's default.
+    pub headers_timeout_ms: Option<u32>,
+}
+
+impl Route {
+    /// The grant that requests need, if the credential is one.
+    pub(crate) fn grant(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::Grant(id) => Some(id),
+            Credential::None | Credential::Static(_) => None,
+        }
+    }
+}
+
+/// Header and parameter values are secrets: they are not shown.
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("profile", &self.profile)
+            .field("authority", &self.authority)
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Egress {
+    pub(super) fn not_understood() -> Self {
+        Self::Refusal(Refusal::retry(
+            Reason::CredentialUnsupported,
+            30,
+            "the gateway's plugin cannot read this record: it is older than the control plane",
+        ))
+    }
+}
+
+/// A base path that does not parse refuses this record's requests only; the control plane checks it by the same parser.
+impl From<EgressOutcome> for Egress {
+    fn from(outcome: EgressOutcome) -> Self {
+        match outcome {
+            EgressOutcome::Refusal(refusal) => Self::Refusal(refusal),
+            EgressOutcome::Route(route) => match Base::new(&route.base_path) {
+                Ok(base) => Self::Route(compile(*route, base)),
+                Err(_) => Self::Refusal(Refusal::json(
+                    500,
+                    Reason::TargetInvalid,
+                    "failed to parse target url: its path cannot be used",
+                )),
+            },
+        }
+    }
+}
+
+fn compile(route: EgressRoute, base: Base) -> Route {
+    Route {
+        profile: route.profile.into(),
+        tls: route.tls,
+        authority: route.authority.into(),
+        base,
+        query: route.query.into(),
+        encode_url: route.encode_url,
+        credential: route.credential,
+        headers: route.headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        query_parameters: route
+            .query_parameters
+            .into_iter()
+            .map(|(name, values)| (name.into(), values.into_iter().map(Into::into).collect()))
+            .collect(),
+        headers_timeout_ms: route.headers_timeout_ms,
+    }
+}
