@@ -4,7 +4,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 use super::*;
 
 /// A name, and the kind and text of each of its attributes.
-type Row = (&'static str, &'static [(&'static str, &'static [u8])]);
+type Row<'a> = (&'a str, &'a [(&'a str, &'a [u8])]);
 type Texts = Vec<(String, Option<Vec<u8>>)>;
 
 fn texts(name: &str) -> Result<Texts, IdentityError> {
