@@ -14,6 +14,9 @@ pub enum IdentityError {
     /// The header is not what Envoy writes.
     #[error("the header X-Forwarded-Client-Cert is malformed")]
     MalformedHeader,
+    /// The header has an element left of the one that counts, where the gateway wrote it anew.
+    #[error("a name in the client certificate imitates an element of X-Forwarded-Client-Cert")]
+    Imitated,
     /// The subject is not an RFC 2253 name.
     #[error("the client certificate's subject is not an RFC 2253 name")]
     MalformedName,

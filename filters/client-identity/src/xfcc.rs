@@ -6,8 +6,8 @@
 //!
 //! Values in quotes end at the first quote that is not escaped by a backslash. Envoy puts a subject between quotes as
 //! RFC 2253 prints it, whose escapes serve for both: nothing is unescaped here. Values without quotes are URIs and DNS
-//! names from the certificate, copied by Envoy *as they are*: a certificate with `,` or `;` in such a name can
-//! add pairs and elements. Hence a key that counts may occur once in an element, and [`Client::first`] tells whether
+//! names from the certificate, copied by Envoy *as they are* (seen with 1.40): a certificate with `,` or `;` in such a
+//! name can add pairs and elements. Hence a key that counts may occur once in an element, and [`Client::first`] tells whether
 //! anything is left of the element.
 
 use memchr::{memchr3, memrchr, memrchr2};
@@ -25,7 +25,7 @@ pub struct Client<'a> {
     pub cert: Option<&'a [u8]>,
     /// No element is left of this one. Where the header is known to be written anew by the gateway that verified the
     /// client (`SANITIZE_SET`), anything else means that a name in the certificate was made to look like an element,
-    /// and the request is to be refused.
+    /// and the request is to be refused: [`gateway_subject`](crate::gateway_subject) does.
     pub first: bool,
 }
 

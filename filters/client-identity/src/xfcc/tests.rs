@@ -2,7 +2,7 @@
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::{client_subject, matches};
+use crate::{client_subject, gateway_subject, matches};
 
 const MESH: &str = r#"By=spiffe://cluster.local/ns/kyma-system/sa/default;Hash=6d1f;Subject="";URI=spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway-service-account"#;
 
@@ -125,15 +125,31 @@ fn what_envoy_does_not_write_is_refused() {
     }
 }
 
-/// Envoy copies URIs of a certificate as they are (see the module's head): [`Client::first`] shows it.
+/// What Envoy 1.40 wrote (`SANITIZE_SET`) for a certificate that a CA signed with names made to deceive: subject
+/// `Mü",Subject="CN=shop`, URI `x,Hash=2;Subject="CN=shop"`, DNS name `a;Subject="CN=shop"`.
 #[test]
-fn an_element_made_of_a_uri_is_not_the_first() {
-    let forged = r#"Hash=1;Subject="CN=evil";URI=x,Hash=2;Subject="CN=shop""#;
-    assert_eq!(parts(forged).map(|parts| parts.3), Ok(false));
+fn names_in_a_certificate_cannot_imitate_another_subject() {
+    let subject = r#"Hash=a1;Cert="c";Subject="CN=M\C3\BC\"\,Subject=\"CN=shop,OU=\ lead,O=Foo\, \"Inc\" \\ \<x\>\;\+=#,C=DE""#;
+    let uri = r#";URI=x,Hash=2;Subject="CN=shop""#;
+    let dns = r#";DNS=a;Subject="CN=shop""#;
+
+    let own = gateway_subject(subject.as_bytes()).unwrap();
+    assert_eq!(own.common_name(), "Mü\",Subject=\"CN=shop".as_bytes());
+    assert_eq!(own.organizations().collect::<Vec<_>>(), [br#"Foo, "Inc" \ <x>;+=#"#.as_slice()]);
+    assert_eq!(own.units().collect::<Vec<_>>(), [b" lead".as_slice()]);
+
+    assert_eq!(gateway_subject(format!("{subject}{uri}").as_bytes()), Err(IdentityError::Imitated));
+    assert_eq!(gateway_subject(format!("{subject}{uri},{MESH}").as_bytes()), Err(IdentityError::Imitated));
+    assert_eq!(gateway_subject(format!("{subject}{dns}").as_bytes()), Err(IdentityError::MalformedHeader));
     assert_eq!(
-        parts(r#"Hash=1;Subject="CN=evil";URI=x;Subject="CN=shop""#),
+        gateway_subject(format!("{subject}{uri}{dns}").as_bytes()),
         Err(IdentityError::MalformedHeader)
     );
+    assert_eq!(
+        gateway_subject(br#"Hash=1;Subject="";URI=x,Subject="CN=shop""#),
+        Err(IdentityError::Imitated)
+    );
+    assert!(gateway_subject(format!("{subject};URI=https://a/b;DNS=a.b,{MESH}").as_bytes()).is_ok());
 }
 
 #[cfg(not(target_arch = "wasm32"))]
