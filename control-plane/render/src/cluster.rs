@@ -1,0 +1,96 @@
+//! Clusters: one per transport profile, and the two fixed ones to the control plane.
+
+mod control;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use control::{HEALTH_CLUSTER, IDENTIFY_CLUSTER, control, plain};
+
+use crate::{
+    Gateway, Profile, Trust, forward_proxy,
+    json::{any, duration, extension, path},
+};
+
+/// Connections, and requests, of one profile at once: a profile stands for all hosts that share its TLS policy, so
+/// Envoy's default of 1024 would be one limit for all targets together.
+const MAX_AT_ONCE: u32 = 65_536;
+/// AG §7.
+const UPSTREAM_IDLE: &str = "90s";
+/// Largest response header block, KiB. Envoy's own limit of 60 is lower than what real APIs send.
+const MAX_RESPONSE_HEADERS_KIB: u32 = 1024;
+
+/// The cluster of a transport profile: dynamic forward proxy, SNI and verified name from `:authority`.
+#[must_use]
+pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
+    let verified = match &profile.trust {
+        Trust::Plain | Trust::Unverified => false,
+        Trust::System | Trust::Private { .. } => true,
+    };
+    let mut cluster = json!({
+        "name": profile.id,
+        "connect_timeout": duration(gateway.connect_timeout),
+        "lb_policy": "CLUSTER_PROVIDED",
+        "cluster_type": forward_proxy::cluster_type(&gateway.resolver, !verified),
+        "per_connection_buffer_limit_bytes": 1_048_576,
+        "circuit_breakers": { "thresholds": [{
+            "max_connections": MAX_AT_ONCE,
+            "max_pending_requests": MAX_AT_ONCE,
+            "max_requests": MAX_AT_ONCE,
+            "max_retries": 0,
+        }] },
+        "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 30, "keepalive_interval": 30 } },
+        "typed_extension_protocol_options": protocol_options(&profile.trust, verified),
+    });
+    if let (Some(cluster), Some(tls)) = (cluster.as_object_mut(), tls(gateway, &profile.trust)) {
+        cluster.insert("transport_socket".to_owned(), tls);
+    }
+    cluster
+}
+
+/// HTTP/1.1 without TLS; with TLS what ALPN agrees on (AG §7).
+fn protocol_options(trust: &Trust, verified: bool) -> Value {
+    let mut options = json!({
+        "common_http_protocol_options": {
+            "idle_timeout": UPSTREAM_IDLE,
+            "max_headers_count": 1000,
+            "max_response_headers_kb": MAX_RESPONSE_HEADERS_KIB,
+        },
+        "upstream_http_protocol_options": { "auto_sni": *trust != Trust::Plain, "auto_san_validation": verified },
+    });
+    if let Some(options) = options.as_object_mut() {
+        let (name, value) = match trust {
+            Trust::Plain => ("explicit_http_config", json!({ "http_protocol_options": {} })),
+            _ => ("auto_config", json!({ "http_protocol_options": {}, "http2_protocol_options": {} })),
+        };
+        options.insert(name.to_owned(), value);
+    }
+    http_options(options)
+}
+
+fn tls(gateway: &Gateway, trust: &Trust) -> Option<Value> {
+    let trusted_ca = match trust {
+        Trust::Plain => return None,
+        Trust::System => Some(json!({ "filename": path(&gateway.system_ca) })),
+        Trust::Private { ca_pem } => Some(json!({ "inline_string": ca_pem })),
+        Trust::Unverified => None,
+    };
+    let mut context = json!({ "tls_params": { "tls_minimum_protocol_version": "TLSv1_2" } });
+    if let (Some(context), Some(trusted_ca)) = (context.as_object_mut(), trusted_ca) {
+        context.insert("validation_context".to_owned(), json!({ "trusted_ca": trusted_ca }));
+    }
+    Some(extension(
+        "envoy.transport_sockets.tls",
+        "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        json!({ "common_tls_context": context }),
+    ))
+}
+
+fn http_options(fields: Value) -> Value {
+    const NAME: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+    json!({ NAME: any(NAME, fields) })
+}
+
+/// How long a connection to the control plane may take: it is near.
+const CONTROL_CONNECT: Duration = Duration::from_secs(2);

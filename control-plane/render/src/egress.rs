@@ -1,0 +1,51 @@
+//! The egress gateway: two ports to targets, and the health port.
+
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use fairlead_wire::config::{EGRESS, Mode};
+use serde_json::{Map, Value, json};
+
+use crate::{EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route};
+
+/// All files of an egress gateway. `profiles` become `cds.json`; nothing else depends on them.
+#[must_use]
+pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
+    let common = &gateway.gateway;
+    let listeners = [
+        targets(gateway, "egress_manual", gateway.manual_port, Mode::Manual),
+        targets(gateway, "egress_ucl", gateway.ucl_port, Mode::Ucl),
+        health::listener(gateway),
+    ];
+    let fixed = [cluster::control(common), cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health)];
+    files::common(common, &fixed, &listeners, profiles)
+}
+
+fn targets(gateway: &EgressGateway, name: &str, port: u16, mode: Mode) -> Value {
+    let common = &gateway.gateway;
+    let mut plugin = common.plugin.clone();
+    plugin.listeners = BTreeMap::from([(port, mode)]);
+    let routes = [route::target(gateway.headers_timeout, common.idle), route::not_routed()];
+    Listener {
+        name,
+        port,
+        codec: "HTTP1",
+        strip: &[],
+        filters: filter::chain(common, EGRESS, &plugin, &never(gateway)),
+        routes: route::configuration(name, &routes),
+        more: Map::new(),
+        tls: None,
+    }
+    .render(common)
+}
+
+/// Our own addresses are no targets (decision 26), also where loopback is allowed.
+fn never(gateway: &EgressGateway) -> Vec<SocketAddr> {
+    let mut never = gateway.gateway.never.clone();
+    never.extend([gateway.gateway.control.address, gateway.control_health]);
+    never
+}
+
+/// For the health listener: no plugin, no targets.
+pub(crate) fn router_only() -> Value {
+    json!([filter::router()])
+}

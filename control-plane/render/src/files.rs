@@ -1,0 +1,36 @@
+//! The pieces put into files.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{Files, Gateway, Profile, bootstrap, cluster, json::any, sds};
+
+/// The files that both gateways have.
+pub(crate) fn common<'a>(
+    gateway: &Gateway,
+    fixed: &[Value],
+    listeners: &[Value],
+    profiles: impl IntoIterator<Item = &'a Profile>,
+) -> Files {
+    let control = &gateway.control;
+    Files::from([
+        ("bootstrap.json".to_owned(), bootstrap::bootstrap(gateway, fixed)),
+        ("cds.json".to_owned(), clusters(gateway, profiles)),
+        ("lds.json".to_owned(), json!({ "resources": listeners })),
+        (sds::file(sds::CONTROL), sds::pair(sds::CONTROL, &control.client)),
+        (sds::file(sds::CONTROL_CA), sds::bundle(sds::CONTROL_CA, &control.ca)),
+    ])
+}
+
+/// Content of `cds.json`: one cluster a profile, in the order of their names.
+#[must_use]
+pub fn clusters<'a>(gateway: &Gateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Value {
+    let profiles: BTreeMap<&str, &Profile> =
+        profiles.into_iter().map(|profile| (profile.id.as_str(), profile)).collect();
+    let resources: Vec<_> = profiles
+        .values()
+        .map(|profile| any("envoy.config.cluster.v3.Cluster", cluster::profile(gateway, profile)))
+        .collect();
+    json!({ "resources": resources })
+}

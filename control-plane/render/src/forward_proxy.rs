@@ -1,0 +1,74 @@
+//! The dynamic forward proxy: one DNS cache that its filter and every transport profile share (design decision 11).
+
+use serde_json::{Value, json};
+
+use crate::{
+    Resolver,
+    json::{address, any, extension},
+};
+
+/// Hosts that may be in the cache at once. Beyond it Envoy answers 503; the map is cheap until hosts are used.
+const MAX_HOSTS: u32 = 200_000;
+/// Requests that may wait for name resolution at once: first calls to this many hosts (Envoy's default is 1024).
+const MAX_PENDING: u32 = 65_536;
+
+/// The `dns_cache_config`. Envoy demands that everybody who names the same cache gives the same configuration.
+///
+/// One address family: the guard checks the first address only, and with both families Envoy would connect to one of
+/// the other family that was never checked.
+#[must_use]
+pub fn dns_cache(resolver: &Resolver) -> Value {
+    let resolver = match resolver {
+        Resolver::System => extension(
+            "envoy.network.dns_resolver.getaddrinfo",
+            "envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
+            json!({ "num_retries": 1, "num_resolver_threads": 8 }),
+        ),
+        Resolver::Servers(servers) => extension(
+            "envoy.network.dns_resolver.cares",
+            "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+            json!({
+                "resolvers": servers.iter().copied().map(address).collect::<Vec<_>>(),
+                "dns_resolver_options": { "no_default_search_domain": true },
+                "query_timeout_seconds": 2,
+                "query_tries": 2,
+            }),
+        ),
+    };
+    json!({
+        "name": "fairlead",
+        "dns_lookup_family": "V4_PREFERRED",
+        "typed_dns_resolver_config": resolver,
+        "max_hosts": MAX_HOSTS,
+        // An unused host is forgotten, and with it its connections.
+        "host_ttl": "300s",
+        "dns_refresh_rate": "60s",
+        "dns_failure_refresh_rate": { "base_interval": "1s", "max_interval": "10s" },
+        "dns_query_timeout": "5s",
+        "dns_cache_circuit_breaker": { "max_pending_requests": MAX_PENDING },
+    })
+}
+
+/// The HTTP filter that resolves `:authority` before the router runs, and saves the address for the guard.
+#[must_use]
+pub fn filter(resolver: &Resolver) -> Value {
+    extension(
+        "envoy.filters.http.dynamic_forward_proxy",
+        "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
+        json!({ "dns_cache_config": dns_cache(resolver), "save_upstream_address": true }),
+    )
+}
+
+/// The `cluster_type` of a transport profile.
+///
+/// `insecure` permits a cluster that does not verify names by itself: plain and unverified profiles.
+#[must_use]
+pub fn cluster_type(resolver: &Resolver, insecure: bool) -> Value {
+    json!({
+        "name": "envoy.clusters.dynamic_forward_proxy",
+        "typed_config": any(
+            "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
+            json!({ "dns_cache_config": dns_cache(resolver), "allow_insecure_cluster_options": insecure }),
+        ),
+    })
+}

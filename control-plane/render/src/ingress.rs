@@ -1,0 +1,95 @@
+//! The ingress gateway: one mTLS listener. Whoever completes the handshake has a certificate of one of the accepted
+//! CAs; which Application it is, and whether it may, is the plugin's matter (CV §3–6).
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use fairlead_wire::{
+    config::{INGRESS, Mode},
+    header::APPLICATION,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Files, Gateway, IngressGateway, Pipeline, Profile, cluster, files, filter, json::extension,
+    listener::Listener, route, sds,
+};
+
+/// All files of an ingress gateway. `profiles` (of sinks) become `cds.json`; nothing else depends on them.
+#[must_use]
+pub fn ingress<'a>(gateway: &IngressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
+    let common = &gateway.gateway;
+    let mut fixed = vec![cluster::control(common)];
+    if let Pipeline::Identify(to) = gateway.pipeline {
+        fixed.push(cluster::plain(cluster::IDENTIFY_CLUSTER, to));
+    }
+    let mut files = files::common(common, &fixed, &[listener(gateway)], profiles);
+    files.insert(sds::file(sds::SERVER), sds::pair(sds::SERVER, &gateway.server));
+    files.insert(sds::file(sds::CLIENT_CA), sds::bundle(sds::CLIENT_CA, &gateway.client_ca));
+    files
+}
+
+fn listener(gateway: &IngressGateway) -> Value {
+    const NAME: &str = "ingress";
+    let common = &gateway.gateway;
+    let (mode, routes) = match gateway.pipeline {
+        // Events have no time-out but idle (CV §6).
+        Pipeline::Route => {
+            (Mode::Route, vec![route::target(Duration::ZERO, common.idle), route::not_routed()])
+        }
+        Pipeline::Identify(_) => {
+            (Mode::Identify, vec![route::everything_to(cluster::IDENTIFY_CLUSTER, common.idle)])
+        }
+    };
+    let mut plugin = common.plugin.clone();
+    plugin.listeners = BTreeMap::from([(gateway.port, mode)]);
+    Listener {
+        name: NAME,
+        port: gateway.port,
+        codec: "AUTO",
+        strip: &[APPLICATION],
+        filters: filter::chain(common, INGRESS, &plugin, &never(common)),
+        routes: route::configuration(NAME, &routes),
+        more: manager(),
+        tls: Some(tls(common)),
+    }
+    .render(common)
+}
+
+fn never(gateway: &Gateway) -> Vec<SocketAddr> {
+    let mut never = gateway.never.clone();
+    never.push(gateway.control.address);
+    never
+}
+
+/// XFCC is made of the handshake; whatever a client sent is gone (CV §2). HTTP/2 limits as for any edge.
+fn manager() -> Map<String, Value> {
+    let fields = json!({
+        "forward_client_cert_details": "SANITIZE_SET",
+        "set_current_client_cert_details": { "subject": true, "cert": true, "uri": true, "dns": true },
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65_536,
+            "initial_connection_window_size": 1_048_576,
+        },
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+fn tls(gateway: &Gateway) -> Value {
+    extension(
+        "envoy.transport_sockets.tls",
+        "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+        json!({
+            "require_client_certificate": true,
+            "common_tls_context": {
+                "tls_params": { "tls_minimum_protocol_version": "TLSv1_2" },
+                "alpn_protocols": ["h2", "http/1.1"],
+                "tls_certificate_sds_secret_configs": [sds::reference(&gateway.directory, sds::SERVER)],
+                "validation_context_sds_secret_config": sds::reference(&gateway.directory, sds::CLIENT_CA),
+            },
+        }),
+    )
+}

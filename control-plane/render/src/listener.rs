@@ -1,0 +1,130 @@
+//! Listeners and what their connection managers have in common.
+
+use std::net::SocketAddr;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Gateway, headers,
+    json::{address, duration, extension, path},
+    local_reply,
+};
+
+/// Largest request header block, KiB, and number of header lines: what Go's server, the contract's model, accepts.
+const MAX_REQUEST_HEADERS_KIB: u32 = 1024;
+const MAX_HEADER_LINES: u32 = 1000;
+/// What Envoy buffers of one connection before it stops reading.
+const BUFFER: u32 = 1_048_576;
+
+/// An HTTP listener.
+pub(crate) struct Listener<'a> {
+    /// Name of listener, route configuration and statistics.
+    pub(crate) name: &'a str,
+    pub(crate) port: u16,
+    /// HTTP/1 only, or by ALPN.
+    pub(crate) codec: &'static str,
+    /// Headers of callers to drop beside the header table's.
+    pub(crate) strip: &'a [&'a str],
+    pub(crate) filters: Value,
+    pub(crate) routes: Value,
+    /// Fields of the connection manager that only this listener has.
+    pub(crate) more: Map<String, Value>,
+    /// Downstream TLS: transport socket.
+    pub(crate) tls: Option<Value>,
+}
+
+impl Listener<'_> {
+    pub(crate) fn render(self, gateway: &Gateway) -> Value {
+        let mut manager = manager(gateway, self.name, self.codec, self.strip);
+        if let Some(manager) = manager.as_object_mut() {
+            manager.insert("http_filters".to_owned(), self.filters);
+            manager.insert("route_config".to_owned(), self.routes);
+            manager.extend(self.more);
+        }
+        let mut chain = Map::new();
+        let mut listener_filters = Vec::new();
+        if let Some(tls) = self.tls {
+            // Without the inspector the plugin would not learn the server name.
+            listener_filters.push(extension(
+                "envoy.filters.listener.tls_inspector",
+                "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
+                json!({}),
+            ));
+            chain.insert("transport_socket".to_owned(), tls);
+        }
+        chain.insert(
+            "filters".to_owned(),
+            json!([extension(
+                "envoy.filters.network.http_connection_manager",
+                "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                manager,
+            )]),
+        );
+        json!({
+            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
+            "name": self.name,
+            "address": address(SocketAddr::new(gateway.bind, self.port)),
+            "per_connection_buffer_limit_bytes": BUFFER,
+            "listener_filters": listener_filters,
+            "filter_chains": [chain],
+        })
+    }
+}
+
+/// What all connection managers have. Paths are treated as Istio's default `BASE` does (decision 20): dot segments
+/// resolved, `//` and escaped slashes left alone.
+fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value {
+    json!({
+        "stat_prefix": name,
+        "codec_type": codec,
+        "early_header_mutation_extensions": headers::early_mutation(strip),
+        "use_remote_address": true,
+        "generate_request_id": false,
+        "preserve_external_request_id": true,
+        "server_header_transformation": "PASS_THROUGH",
+        // HTTP/2 targets see the scheme that is really spoken to them, not the caller's.
+        "scheme_header_transformation": { "match_upstream": true },
+        "normalize_path": true,
+        "merge_slashes": false,
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "stream_idle_timeout": duration(gateway.idle),
+        "request_headers_timeout": duration(gateway.request_headers_timeout),
+        "request_timeout": "0s",
+        "max_request_headers_kb": MAX_REQUEST_HEADERS_KIB,
+        "common_http_protocol_options": {
+            "idle_timeout": duration(gateway.keep_alive),
+            "max_headers_count": MAX_HEADER_LINES,
+        },
+        "http_protocol_options": { "accept_http_10": true },
+        "local_reply_config": local_reply::config(),
+        "upgrade_configs": [{ "upgrade_type": "websocket" }],
+        "access_log": access_log(gateway),
+    })
+}
+
+/// A JSON line per request. Queries and headers may hold credentials and are not written.
+fn access_log(gateway: &Gateway) -> Value {
+    let Some(file) = &gateway.access_log else { return json!([]) };
+    json!([extension(
+        "envoy.access_loggers.file",
+        "envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        json!({
+            "path": path(file),
+            "log_format": { "json_format": {
+                "time": "%START_TIME%",
+                "method": "%REQ(:METHOD)%",
+                "authority": "%REQ(:AUTHORITY)%",
+                "path": "%PATH(NQ:PATH)%",
+                "status": "%RESPONSE_CODE%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "flags": "%RESPONSE_FLAGS%",
+                "reason": "%RESP(x-fairlead-reason)%",
+                "received": "%BYTES_RECEIVED%",
+                "sent": "%BYTES_SENT%",
+                "duration_ms": "%DURATION%",
+                "profile": "%UPSTREAM_CLUSTER_RAW%",
+                "upstream": "%UPSTREAM_HOST%",
+            } },
+        }),
+    )])
+}

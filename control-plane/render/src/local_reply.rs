@@ -1,0 +1,86 @@
+//! `local_reply_config`: Envoy's own answers in the contract's words (AG §12–14, CV §6).
+//!
+//! A mapper is chosen by response flags and response code details. Both describe Envoy's own failures; an answer that
+//! the plugin gives carries neither, so that its status, body and headers stay as they are. Target answers never come
+//! here.
+
+use fairlead_wire::{
+    Reason,
+    header::REASON,
+    refusal::{JSON_CONTENT_TYPE, Refusal},
+};
+use serde_json::{Value, json};
+
+use crate::{guard, json::extension};
+
+/// Seconds after which a caller may ask again.
+const RETRY_AFTER: u32 = 1;
+
+/// Response flags of a target that gave no complete response header: name not resolved (`DF`), connection refused or
+/// TLS refused (`UF`), no address (`UH`), closed or reset (`UC`, `UR`, `LR`), not HTTP (`UPE`), too many at once (`UO`).
+const UNREACHABLE: &[&str] = &["DF", "UF", "UH", "UC", "UR", "LR", "UPE", "UO"];
+
+/// Details of a connection attempt that took too long. Its flag is `UF`, as a refused connection's; to the contract it
+/// is a target that did not answer in time.
+const CONNECT_TIMEOUT: &str = "{connection_timeout}";
+
+/// The whole `local_reply_config`. The first mapper that matches wins.
+#[must_use]
+pub fn config() -> Value {
+    let guarded = format!("rbac_access_denied_matched_policy[{}]", guard::POLICY);
+    json!({ "mappers": [
+        mapper(&details(&format!("response.code_details == '{guarded}'")),
+            &Refusal::empty(502, Reason::TargetRefused)),
+        mapper(&flags(&["NC"]),
+            &Refusal::retry(Reason::ProfileMissing, RETRY_AFTER, "the gateway does not know the transport profile yet")),
+        mapper(&details("response.code_details.startsWith('wasm_fail_stream')"),
+            &Refusal::retry(Reason::Cold, RETRY_AFTER, "the gateway's plugin is starting again")),
+        mapper(&details(&format!("response.code_details.contains('{CONNECT_TIMEOUT}')")),
+            &Refusal::empty(504, Reason::TargetTimeout)),
+        mapper(&flags(&["UT"]), &Refusal::empty(504, Reason::TargetTimeout)),
+        mapper(&flags(UNREACHABLE), &Refusal::empty(502, Reason::TargetUnreachable)),
+    ] })
+}
+
+/// A mapper that replaces status, body and content type.
+fn mapper(filter: &Value, refusal: &Refusal) -> Value {
+    let mut headers = vec![header(REASON, refusal.reason.as_str())];
+    if let Some(seconds) = refusal.retry_after {
+        headers.push(header("retry-after", &seconds.to_string()));
+    }
+    let mut mapper = json!({
+        "filter": filter,
+        "status_code": refusal.status,
+        "body": { "inline_string": refusal.body },
+        "headers_to_add": headers,
+    });
+    if let (false, Some(mapper)) = (refusal.body.is_empty(), mapper.as_object_mut()) {
+        mapper.insert(
+            "body_format_override".to_owned(),
+            json!({
+                "text_format_source": { "inline_string": "%LOCAL_REPLY_BODY%" },
+                "content_type": JSON_CONTENT_TYPE,
+            }),
+        );
+    }
+    mapper
+}
+
+fn flags(flags: &[&str]) -> Value {
+    json!({ "response_flag_filter": { "flags": flags } })
+}
+
+fn details(expression: &str) -> Value {
+    json!({ "extension_filter": extension(
+        "envoy.access_loggers.extension_filters.cel",
+        "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+        json!({ "expression": expression }),
+    ) })
+}
+
+fn header(name: &str, value: &str) -> Value {
+    json!({
+        "header": { "key": name, "value": value },
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+    })
+}
