@@ -1,1 +1,20 @@
-//! Objects in, views out: compiles Applications; pure
+//! Objects in, views out: compiles Applications and Secrets into what gateways and the grant broker need.
+//!
+//! A store tells an [`Index`] what is there ([`Index::apply`], [`Index::delete`]: the only verbs); [`Index::changes`]
+//! says what became different since the last time: feed records for the plugins, [`Profile`]s for the renderer,
+//! [`GrantSpec`]s for the broker, [`Problem`]s for the status. Nothing here does I/O or reads a clock.
+
+mod compile;
+mod explain;
+mod grant;
+mod index;
+mod installation;
+mod problem;
+mod profile;
+
+pub use explain::{Explanation, Verdict};
+pub use grant::{Endpoint, GrantSpec};
+pub use index::{Changes, Index, Overview, ProfileChanges};
+pub use installation::{BUILT_IN_REFUSED, Installation};
+pub use problem::{Effect, Problem};
+pub use profile::{Profile, Trust};

@@ -71,6 +71,8 @@ pub enum Reason {
     UnknownApplication,
     /// The path is none that an Application may call (CV V5).
     UnknownPath,
+    /// A field of a resource has a value that cannot be used; only what the field is for does not take effect.
+    FieldInvalid,
     /// Anything that this build has no word for.
     Other,
 }
@@ -107,6 +109,7 @@ pub const REASONS: &[(Reason, &str)] = &[
     (Reason::ServerNameMismatch, "server_name_mismatch"),
     (Reason::UnknownApplication, "unknown_application"),
     (Reason::UnknownPath, "unknown_path"),
+    (Reason::FieldInvalid, "field_invalid"),
     (Reason::Other, "other"),
 ];
 

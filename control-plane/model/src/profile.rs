@@ -1,0 +1,56 @@
+//! Transport profiles: how targets are spoken to, apart from their name (design decision 11). The renderer makes one
+//! Envoy cluster of each.
+
+use fairlead_wire::{feed::short_sha256, profile::PREFIX};
+use serde::Serialize;
+
+/// One way of speaking to targets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Name of the Envoy cluster: [`PREFIX`] and 128 bits of SHA-256 of what it says, hex (decision 32).
+    pub id: String,
+    /// Whose certificates are believed.
+    pub trust: Trust,
+}
+
+/// Whose certificates are believed. Its canonical JSON makes the profile's id, so the order of variants and fields
+/// does not matter, but their names stay.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase", tag = "trust")]
+pub enum Trust {
+    /// No TLS.
+    Plain,
+    /// TLS, verified with the system's CAs.
+    System,
+    /// TLS, verified with these CAs alone.
+    #[serde(rename_all = "camelCase")]
+    Private {
+        /// One or more certificates, PEM, nothing else in between.
+        ca_pem: String,
+    },
+    /// TLS, certificate and name are not verified (`skipVerify`).
+    Unverified,
+}
+
+impl Trust {
+    /// A word for people: `plain`, `system`, `private`, `unverified`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::System => "system",
+            Self::Private { .. } => "private",
+            Self::Unverified => "unverified",
+        }
+    }
+}
+
+impl Profile {
+    /// The profile of this trust.
+    #[must_use]
+    pub fn new(trust: Trust) -> Self {
+        // A map of strings has no way to fail; `Value` sorts its keys, which makes the JSON canonical.
+        let canonical = serde_json::to_value(&trust).unwrap_or_default().to_string();
+        Self { id: format!("{PREFIX}{}", short_sha256(canonical.as_bytes())), trust }
+    }
+}

@@ -1,0 +1,83 @@
+//! Secrets as they are stored: `data` in base64, `stringData` in plain text (decision 1).
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretSlice};
+use serde::Deserialize;
+
+use crate::{Metadata, ObjectError};
+
+/// A Secret. It prints without its values, and cannot be serialised.
+#[derive(Clone, Debug)]
+pub struct Secret {
+    /// Where it lives.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Opaque; differs when the content differs. It becomes part of grant ids, so the store never derives it from the
+    /// content (decision 32).
+    pub version: String,
+    data: BTreeMap<String, SecretSlice<u8>>,
+}
+
+/// A Secret's manifest.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Manifest {
+    metadata: Metadata,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+    #[serde(default)]
+    string_data: BTreeMap<String, String>,
+}
+
+impl Secret {
+    /// A Secret with these values.
+    #[must_use]
+    pub fn new(
+        namespace: &str,
+        name: &str,
+        version: &str,
+        data: impl IntoIterator<Item = (String, Vec<u8>)>,
+    ) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            version: version.to_owned(),
+            data: data.into_iter().map(|(key, value)| (key, value.into())).collect(),
+        }
+    }
+
+    /// The value of `key`, if it is there.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&[u8]> {
+        self.data.get(key).map(ExposeSecret::expose_secret)
+    }
+
+    /// Names of the values.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.data.keys().map(String::as_str)
+    }
+
+    pub(crate) fn from_manifest(manifest: Manifest, version: &str) -> Result<Self, ObjectError> {
+        let Manifest { metadata, data, string_data } = manifest;
+        let Some(namespace) = metadata.namespace else {
+            return Err(ObjectError::new("metadata.namespace", "is missing: say where the Secret lives"));
+        };
+        let mut values = BTreeMap::new();
+        for (key, value) in data {
+            // As the API server does, line breaks in base64 are ignored.
+            let compact: String = value.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+            let Ok(bytes) = STANDARD.decode(compact) else {
+                return Err(ObjectError::new(
+                    &format!("data.{key}"),
+                    "is not base64: encode it (base64), or move the plain text to stringData",
+                ));
+            };
+            values.insert(key, bytes);
+        }
+        values.extend(string_data.into_iter().map(|(key, value)| (key, value.into_bytes())));
+        Ok(Self::new(&namespace, &metadata.name, version, values))
+    }
+}
