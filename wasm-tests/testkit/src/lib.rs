@@ -1,1 +1,14 @@
-//! What tests share: a real Envoy, the external-system double, certificates, canary search
+//! What tests share: a real Envoy, the external-system double, certificates, canary search.
+//!
+//! Everything that runs is a process of its own: [`double`] starts the external system (whose server side is
+//! [`external`]), [`fairlead`] the control plane, [`envoy`] a gateway; [`bed`] brings all of them up in one call.
+//! [`http`] sends exactly the bytes a test wants, [`load`] many of them, [`canary`] looks for secrets in whatever
+//! the processes wrote. The API blocks: a test is a plain `#[test]`.
+
+pub mod certs;
+pub mod error;
+pub mod external;
+pub mod process;
+pub mod wait;
+
+pub use error::{Error, Result};
