@@ -1,0 +1,15 @@
+//! Fuzz targets: one function for each parser that reads what others wrote (decision 45).
+//!
+//! `cargo xtask fuzz` builds `src/bin/*.rs` with coverage instrumentation and lets libFuzzer call these functions;
+//! `tests/replay.rs` calls them with the committed inputs of `corpus/` on any toolchain. A function panics if the
+//! parser does, or if what it read contradicts itself. An input that once failed is added to `corpus/` by hand.
+
+pub mod feed;
+pub mod names;
+pub mod xfcc;
+
+/// A function that must return for any input.
+pub type Target = fn(&[u8]);
+
+/// All targets by name: the directory in `corpus/`, and `fuzz-` + name is the program.
+pub const TARGETS: &[(&str, Target)] = &[("feed", feed::run), ("names", names::run), ("xfcc", xfcc::run)];
