@@ -47,6 +47,8 @@ pub enum Reason {
     GrantUnknown,
     /// The grant was not there in time.
     GrantTimeout,
+    /// Targets rejected this grant too often; no new one is fetched for a while.
+    GrantLimited,
     /// The credential kind is recognised, but this build cannot serve it yet.
     CredentialUnsupported,
     /// The plugin has no complete view yet.
@@ -97,6 +99,7 @@ pub const REASONS: &[(Reason, &str)] = &[
     (Reason::TokenEndpointAnswer, "token_endpoint_answer"),
     (Reason::GrantUnknown, "grant_unknown"),
     (Reason::GrantTimeout, "grant_timeout"),
+    (Reason::GrantLimited, "grant_limited"),
     (Reason::CredentialUnsupported, "credential_unsupported"),
     (Reason::Cold, "cold"),
     (Reason::Stale, "stale"),

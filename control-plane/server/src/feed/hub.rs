@@ -1,0 +1,184 @@
+//! One view's records with their history: a pure structure, no clock, no I/O, no lock.
+//!
+//! Records come compiled from the model, are serialised here once, and go out as pages spliced from these bytes
+//! (see [`page`](super::page)). Records may hold credentials: nothing here prints one.
+//!
+//! History: each key occurs once in the log, at its last change. A removed key leaves a tombstone; tombstones are
+//! bounded, and a question from before the oldest one that was dropped is answered with `resync`.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Bound,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use fairlead_wire::feed;
+use serde::Serialize;
+
+/// How many removed keys are remembered unless the configuration says otherwise.
+pub const TOMBSTONES: usize = 10_000;
+
+/// What a record looks like here.
+pub(super) struct Stored {
+    /// Revision of its last change: its place in the log.
+    pub(super) revision: u64,
+    /// [`feed::record_hash`].
+    pub(super) hash: Box<str>,
+    /// A complete `Keyed` as JSON: key, hash and record.
+    pub(super) json: Bytes,
+}
+
+/// Records of one view by key, and what changed since when.
+pub struct Hub {
+    epoch: Box<str>,
+    /// Counts single changes; the last one given.
+    revision: u64,
+    /// Questions from before this revision cannot be answered from the log.
+    floor: u64,
+    records: BTreeMap<Arc<str>, Stored>,
+    log: BTreeMap<u64, Arc<str>>,
+    /// Removed keys → revision of the removal; bounded by `max_tombstones`.
+    removed: HashMap<Arc<str>, u64>,
+    max_tombstones: usize,
+}
+
+/// What became of one record.
+pub enum Change<'a, R> {
+    /// It is so now.
+    Set(&'a R),
+    /// It is gone.
+    Remove,
+}
+
+impl Hub {
+    /// An empty hub. `epoch` is 32 hex digits, new with each start (wire: `Poll::epoch`).
+    #[must_use]
+    pub fn new(epoch: &str, max_tombstones: usize) -> Self {
+        Self {
+            epoch: epoch.into(),
+            revision: 0,
+            floor: 0,
+            records: BTreeMap::new(),
+            log: BTreeMap::new(),
+            removed: HashMap::new(),
+            max_tombstones,
+        }
+    }
+
+    /// Applies one change and returns whether it was one: an equal record and the removal of what is not there are none.
+    ///
+    /// # Errors
+    /// When the record cannot be serialised; nothing is changed then.
+    pub fn apply<R: Serialize>(
+        &mut self,
+        key: &str,
+        change: Change<'_, R>,
+    ) -> Result<bool, serde_json::Error> {
+        match change {
+            Change::Set(record) => self.set(key, &serde_json::to_vec(record)?),
+            Change::Remove => Ok(self.remove(key)),
+        }
+    }
+
+    fn set(&mut self, key: &str, record: &[u8]) -> Result<bool, serde_json::Error> {
+        let hash = feed::short_sha256(record);
+        let (key, old) = match self.records.get_key_value(key) {
+            Some((_, stored)) if *stored.hash == *hash => return Ok(false),
+            Some((key, stored)) => (key.clone(), Some(stored.revision)),
+            None => match self.removed.remove_entry(key) {
+                Some((key, revision)) => (key, Some(revision)),
+                None => (key.into(), None),
+            },
+        };
+        let mut json = Vec::with_capacity(record.len() + key.len() + 64);
+        json.extend_from_slice(b"{\"key\":");
+        serde_json::to_writer(&mut json, &*key)?;
+        json.extend_from_slice(b",\"hash\":\"");
+        json.extend_from_slice(hash.as_bytes());
+        json.extend_from_slice(b"\",\"record\":");
+        json.extend_from_slice(record);
+        json.push(b'}');
+        let revision = self.note(&key, old);
+        self.records.insert(key, Stored { revision, hash: hash.into(), json: json.into() });
+        Ok(true)
+    }
+
+    fn remove(&mut self, key: &str) -> bool {
+        let Some((key, stored)) = self.records.remove_entry(key) else { return false };
+        let revision = self.note(&key, Some(stored.revision));
+        self.removed.insert(key, revision);
+        if self.removed.len() > self.max_tombstones {
+            self.forget_oldest();
+        }
+        true
+    }
+
+    /// Moves `key` to the end of the log.
+    fn note(&mut self, key: &Arc<str>, old: Option<u64>) -> u64 {
+        if let Some(old) = old {
+            self.log.remove(&old);
+        }
+        self.revision += 1;
+        self.log.insert(self.revision, key.clone());
+        self.revision
+    }
+
+    /// Drops a quarter of the tombstones at once, the oldest, so that the search for them is rare.
+    fn forget_oldest(&mut self) {
+        let mut revisions: Vec<u64> = self.removed.values().copied().collect();
+        revisions.sort_unstable();
+        let keep_from = revisions.get(revisions.len() / 4).copied().unwrap_or(u64::MAX);
+        self.removed.retain(|_, revision| *revision >= keep_from);
+        for revision in revisions.into_iter().take_while(|revision| *revision < keep_from) {
+            self.log.remove(&revision);
+            self.floor = self.floor.max(revision);
+        }
+    }
+
+    /// The epoch.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Revision of the last change.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Whether a plugin at this point can go on from the log; otherwise it has to list everything.
+    #[must_use]
+    pub fn knows(&self, epoch: &str, revision: u64) -> bool {
+        epoch == &*self.epoch && revision >= self.floor && revision <= self.revision
+    }
+
+    /// Changes after `revision`, oldest first: the revision, the key, and the record unless it was removed.
+    pub(super) fn since(&self, revision: u64) -> impl Iterator<Item = (u64, &Arc<str>, Option<&Stored>)> {
+        let after = (Bound::Excluded(revision), Bound::Unbounded);
+        self.log.range(after).map(|(revision, key)| (*revision, key, self.records.get(&**key)))
+    }
+
+    /// Records in key order, those after `after` (all for an empty one: no key is empty).
+    pub(super) fn after(&self, after: &str) -> impl Iterator<Item = (&Arc<str>, &Stored)> {
+        self.records.range::<str, _>((Bound::Excluded(after), Bound::Unbounded))
+    }
+
+    /// One record.
+    pub(super) fn get(&self, key: &str) -> Option<&Stored> {
+        self.records.get(key)
+    }
+}

@@ -1,0 +1,225 @@
+//! The HTTP side of the feed: who may read which view, long polls, headers. Served behind mTLS by
+//! [`mtls`](crate::mtls), which puts the caller's [`Peer`] into each request.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use axum::{
+    Extension, Json, Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use fairlead_wire::feed::{self, MAX_MISSING, MAX_WAIT_MS, PAGE_BYTES, Report, View, Wanted};
+use serde::Deserialize;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+use super::{hub::Hub, page};
+use crate::{mtls::Peer, state::Shared, telemetry::metrics::Metrics};
+
+/// How many published revisions wait for the first poll that shows them in force.
+const PENDING: usize = 64;
+
+/// A hub that many tasks read, and that wakes those who wait for a change.
+pub struct Lane {
+    view: View,
+    hub: RwLock<Hub>,
+    changed: watch::Sender<u64>,
+    seen: std::sync::Mutex<Seen>,
+}
+
+/// What polls tell about the gateways.
+#[derive(Default)]
+struct Seen {
+    /// Published, not yet in force anywhere.
+    pending: VecDeque<(u64, Instant)>,
+    /// Profiles that Envoy lacks: since when, and last reported.
+    missing: BTreeMap<String, (Instant, Instant)>,
+}
+
+/// A report of a missing profile counts for this long.
+const MISSING_FOR: Duration = Duration::from_secs(60);
+
+impl Lane {
+    /// A lane around an empty hub.
+    #[must_use]
+    pub fn new(view: View, hub: Hub) -> Self {
+        Self {
+            view,
+            hub: RwLock::new(hub),
+            changed: watch::Sender::new(0),
+            seen: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Reads the hub. Never keep it over an `await`.
+    pub fn read(&self) -> RwLockReadGuard<'_, Hub> {
+        self.hub.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the hub in one step, then wakes the polls if its revision rose. Returns the revision.
+    pub fn change(&self, change: impl FnOnce(&mut Hub)) -> u64 {
+        let (before, revision) = {
+            let mut hub = self.hub.write().unwrap_or_else(PoisonError::into_inner);
+            let before = hub.revision();
+            change(&mut hub);
+            (before, hub.revision())
+        };
+        if revision != before {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            if seen.pending.len() == PENDING {
+                seen.pending.pop_front();
+            }
+            seen.pending.push_back((revision, Instant::now()));
+            drop(seen);
+            self.changed.send_replace(revision);
+        }
+        revision
+    }
+
+    /// Transport profiles that gateways reported missing within the last minute, and for how long already.
+    #[must_use]
+    pub fn missing_profiles(&self) -> Vec<(String, Duration)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.missing
+            .iter()
+            .filter(|(_, (_, last))| last.elapsed() < MISSING_FOR)
+            .map(|(profile, (first, last))| (profile.clone(), last.duration_since(*first)))
+            .collect()
+    }
+
+    fn note(&self, report: &Report, metrics: &Metrics) {
+        let now = Instant::now();
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if report.epoch == self.read().epoch() {
+            while let Some((_, published)) = seen.pending.pop_front_if(|(at, _)| *at <= report.revision) {
+                metrics.propagation(self.view, now.duration_since(published));
+            }
+        }
+        seen.missing.retain(|_, (_, last)| now.duration_since(*last) < MISSING_FOR);
+        for profile in report.missing_profiles.iter().take(MAX_MISSING) {
+            if seen.missing.len() < MAX_MISSING || seen.missing.contains_key(profile) {
+                seen.missing.entry(profile.clone()).or_insert((now, now)).1 = now;
+            }
+        }
+    }
+}
+
+/// Where a poll or a listing stands.
+#[derive(Deserialize)]
+#[serde(default)]
+struct Position {
+    epoch: String,
+    revision: u64,
+    after: String,
+    wait: u32,
+    bytes: u32,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self { epoch: String::new(), revision: 0, after: String::new(), wait: 0, bytes: PAGE_BYTES }
+    }
+}
+
+/// The feed's routes.
+pub fn router() -> Router<Shared> {
+    Router::new()
+        .route("/feed/v1/{view}", get(poll))
+        .route("/feed/v1/{view}/records", get(records).post(wanted))
+        .route("/feed/v1/{view}/hashes", get(hashes))
+}
+
+/// The lane that `peer` may read, if `view` names it; otherwise the answer: 404 no such view, 403 another's.
+fn lane<'a>(state: &'a Shared, peer: Peer, view: &str) -> Result<&'a Lane, StatusCode> {
+    let view = match view {
+        "egress" => View::Egress,
+        "ingress" => View::Ingress,
+        _ => return Err(StatusCode::NOT_FOUND),
+    };
+    match peer {
+        Peer::Gateway(own) if own == view => Ok(state.lane(view)),
+        Peer::Gateway(_) | Peer::Other => Err(StatusCode::FORBIDDEN),
+    }
+}
+
+async fn poll(
+    State(state): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(view): Path<String>,
+    Query(at): Query<Position>,
+    headers: HeaderMap,
+) -> Result<Response, StatusCode> {
+    let lane = lane(&state, peer, &view)?;
+    state.metrics.poll(lane.view);
+    let report = headers.get(feed::REPORT).and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
+    if let Some(report) = report {
+        lane.note(&report, &state.metrics);
+    }
+    let until = Instant::now() + Duration::from_millis(at.wait.min(MAX_WAIT_MS).into());
+    let mut changed = lane.changed.subscribe();
+    let mut draining = state.draining.clone();
+    loop {
+        changed.borrow_and_update();
+        let answer = {
+            let hub = lane.read();
+            let something = !hub.knows(&at.epoch, at.revision) || hub.revision() > at.revision;
+            (something || Instant::now() >= until || *draining.borrow())
+                .then(|| page::poll(&hub, &at.epoch, at.revision, at.bytes))
+        };
+        if let Some(answer) = answer {
+            return Ok(json(answer));
+        }
+        // Time-out, change and drain all lead to another look.
+        let woken = async {
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = draining.wait_for(|on| *on) => {}
+            }
+        };
+        let _ = timeout_at(until, woken).await;
+    }
+}
+
+async fn records(
+    State(state): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(view): Path<String>,
+    Query(at): Query<Position>,
+) -> Result<Response, StatusCode> {
+    let lane = lane(&state, peer, &view)?;
+    Ok(json(page::records(&lane.read(), &at.after, at.bytes)))
+}
+
+async fn hashes(
+    State(state): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(view): Path<String>,
+    Query(at): Query<Position>,
+) -> Result<Response, StatusCode> {
+    let lane = lane(&state, peer, &view)?;
+    Ok(json(page::hashes(&lane.read(), &at.after, at.bytes)))
+}
+
+async fn wanted(
+    State(state): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    Path(view): Path<String>,
+    Query(at): Query<Position>,
+    Json(wanted): Json<Wanted>,
+) -> Result<Response, StatusCode> {
+    let lane = lane(&state, peer, &view)?;
+    Ok(json(page::wanted(&lane.read(), &wanted, at.bytes)))
+}
+
+fn json(body: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

@@ -1,0 +1,53 @@
+//! What all listeners share.
+
+use std::sync::Arc;
+
+use fairlead_wire::feed::View;
+use tokio::sync::watch;
+
+use crate::{
+    feed::{hub::Hub, serve::Lane},
+    grants::broker::Broker,
+    telemetry::{level::LevelSwitch, metrics::Metrics},
+};
+
+/// Shared by all listeners' tasks.
+pub type Shared = Arc<Core>;
+
+/// The running control plane, as listeners see it.
+pub struct Core {
+    egress: Lane,
+    ingress: Lane,
+    /// Grants.
+    pub broker: Broker,
+    /// Counters.
+    pub metrics: Metrics,
+    /// True from the moment on at which the process is to end.
+    pub draining: watch::Receiver<bool>,
+    /// The log level.
+    pub level: LevelSwitch,
+}
+
+impl Core {
+    /// With empty lanes of a new epoch.
+    #[must_use]
+    pub fn new(
+        broker: Broker,
+        metrics: Metrics,
+        draining: watch::Receiver<bool>,
+        level: LevelSwitch,
+    ) -> Self {
+        let epoch = format!("{:032x}", rand::random::<u128>());
+        let lane = |view| Lane::new(view, Hub::new(&epoch, crate::feed::hub::TOMBSTONES));
+        Self { egress: lane(View::Egress), ingress: lane(View::Ingress), broker, metrics, draining, level }
+    }
+
+    /// One view's records.
+    #[must_use]
+    pub fn lane(&self, view: View) -> &Lane {
+        match view {
+            View::Egress => &self.egress,
+            View::Ingress => &self.ingress,
+        }
+    }
+}
