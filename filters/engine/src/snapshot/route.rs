@@ -2,23 +2,11 @@
 
 use std::fmt;
 
-use base::Base;
+use fairlead_app_router::Base;
 use fairlead_wire::{
     Reason, Refusal,
     feed::{Credential, EgressOutcome, EgressRoute},
 };
-
-/// Until the router's own is there.
-pub mod base {
-    /// Placeholder.
-    pub struct Base;
-    impl Base {
-        /// Placeholder.
-        pub fn new(_path: &str) -> Result<Self, ()> {
-            Ok(Self)
-        }
-    }
-}
 
 /// What an egress key leads to.
 #[derive(Debug)]

@@ -1,0 +1,81 @@
+//! The calls of the feed, as the contract spells them.
+
+use fairlead_wire::{
+    config::Control,
+    feed::{MAX_PAGE_BYTES, MAX_WAIT_MS, PATH, Report, View, Wanted},
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::call::Call;
+
+/// What is not escaped in a query value: RFC 3986's unreserved characters and the slash of keys.
+const QUERY_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+/// How long a page may take, and how much longer than asked for a poll may.
+const PAGE_TIMEOUT_MS: u32 = 10_000;
+
+/// How to ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(super) wait_ms: u32,
+    page_bytes: u32,
+}
+
+impl From<&Control> for Settings {
+    fn from(control: &Control) -> Self {
+        Self {
+            wait_ms: control.wait_ms.min(MAX_WAIT_MS),
+            page_bytes: control.page_bytes.clamp(1, MAX_PAGE_BYTES),
+        }
+    }
+}
+
+impl Settings {
+    /// Asks for changes since `position`; with none the control plane answers that everything has to be listed.
+    pub(super) fn poll(&self, view: View, position: Option<(&str, u64)>, missing: &[Box<str>]) -> Call {
+        let (epoch, revision) = position.unwrap_or_default();
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            epoch: epoch.to_owned(),
+            revision,
+            missing_profiles: missing.iter().map(|profile| profile.to_string()).collect(),
+        };
+        Call {
+            report: serde_json::to_string(&report).ok(),
+            timeout_ms: self.wait_ms.saturating_add(PAGE_TIMEOUT_MS),
+            ..self.get(
+                view,
+                format_args!("?epoch={}&revision={revision}&wait={}", escaped(epoch), self.wait_ms),
+            )
+        }
+    }
+
+    /// Asks for a page of `what` (`records` or `hashes`) after a key.
+    pub(super) fn page(&self, view: View, what: &str, epoch: &str, after: &str) -> Call {
+        self.get(view, format_args!("/{what}?epoch={}&after={}", escaped(epoch), escaped(after)))
+    }
+
+    /// Asks for exactly these records.
+    pub(super) fn wanted(&self, view: View, epoch: &str, keys: &[String]) -> Call {
+        let wanted = Wanted { epoch: epoch.to_owned(), keys: keys.to_vec() };
+        Call {
+            method: "POST",
+            body: serde_json::to_vec(&wanted).unwrap_or_default(),
+            ..self.get(view, format_args!("/records?epoch={}", escaped(epoch)))
+        }
+    }
+
+    fn get(&self, view: View, rest: std::fmt::Arguments<'_>) -> Call {
+        Call {
+            method: "GET",
+            path: format!("{PATH}{}{rest}&bytes={}", view.as_str(), self.page_bytes),
+            report: None,
+            body: Vec::new(),
+            timeout_ms: PAGE_TIMEOUT_MS,
+        }
+    }
+}
+
+fn escaped(value: &str) -> impl std::fmt::Display {
+    utf8_percent_encode(value, QUERY_VALUE)
+}

@@ -1,0 +1,220 @@
+//! What one VM keeps for all plugin instances of a view: feed client, grants and paused requests, tied together.
+//!
+//! The shell brings events (a tick, an answer, a request that has to wait) with the time, and performs what comes
+//! out: [calls](Vm::calls) to send, requests to [release](Release). Time is in milliseconds of a clock that never
+//! goes back; its zero does not matter.
+
+mod held;
+
+use fairlead_wire::{Reason, Refusal, config::PluginConfig};
+
+use crate::{
+    call::{Answer, Call},
+    feed::{self, Client},
+    grants::{GRANT_WAIT_MS, GrantTable, GrantsAt, Outcome},
+    response::Exchange,
+    snapshot::{Entry, Table},
+    step::WaitFor,
+};
+use held::{Held, Waits};
+
+/// `response.code_details` of the router's answer where the route names a cluster that Envoy does not have.
+pub const CLUSTER_NOT_FOUND: &[u8] = b"cluster_not_found";
+
+/// State of one view in one VM.
+pub struct Vm<E> {
+    feed: Client<E>,
+    grants: GrantTable,
+    held: Held,
+    hold_ms: u32,
+    max_held: u32,
+    stale_warning_ms: u64,
+    stale: bool,
+}
+
+/// What a call was made for; comes back with its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The feed.
+    Feed,
+    /// The grant of this id.
+    Grant(Box<str>),
+}
+
+/// A paused request that goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Its context.
+    pub context: u32,
+    /// The answer it gets; without one the pipeline is asked again.
+    pub answer: Option<Refusal>,
+}
+
+impl<E: Entry> Vm<E> {
+    /// A cold VM. `seed` tells workers apart, so that they do not all come back at the same moment.
+    #[must_use]
+    pub fn new(config: &PluginConfig, seed: u64) -> Self {
+        Self {
+            feed: Client::new(feed::Settings::from(&config.control), seed),
+            grants: GrantTable::new(seed),
+            held: Held::default(),
+            hold_ms: config.hold_ms,
+            max_held: config.max_held,
+            stale_warning_ms: config.stale_warning_ms,
+            stale: false,
+        }
+    }
+
+    /// A plugin instance was configured: its limits hold from now on. What is known stays.
+    pub fn configure(&mut self, config: &PluginConfig) {
+        self.feed.configure(feed::Settings::from(&config.control));
+        self.hold_ms = config.hold_ms;
+        self.max_held = config.max_held;
+        self.stale_warning_ms = config.stale_warning_ms;
+    }
+
+    /// The view in force; none while cold.
+    #[must_use]
+    pub fn table(&self) -> Option<&Table<E>> {
+        self.feed.table()
+    }
+
+    /// The feed client, for metrics.
+    #[must_use]
+    pub fn feed(&self) -> &Client<E> {
+        &self.feed
+    }
+
+    /// Age of the view, milliseconds; none while cold.
+    #[must_use]
+    pub fn age_ms(&self, now_ms: u64) -> Option<u64> {
+        self.feed.age_ms(now_ms)
+    }
+
+    /// The grants now.
+    #[must_use]
+    pub fn grants(&self, now_ms: u64) -> GrantsAt<'_> {
+        self.grants.at(now_ms)
+    }
+
+    /// How many requests are paused.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        self.held.waiting()
+    }
+
+    /// Whether a request has left something to ask for: then [`Vm::calls`] is due.
+    #[must_use]
+    pub fn has_calls(&self) -> bool {
+        self.grants.has_queue()
+    }
+
+    /// Pauses the request of `context`. [`Vm::calls`] is due afterwards.
+    ///
+    /// # Errors
+    /// The answer to give instead: too many wait, or this one has waited long enough.
+    pub fn hold(&mut self, context: u32, wait: WaitFor<'_>, now_ms: u64) -> Result<(), Refusal> {
+        let limit_ms = match wait {
+            WaitFor::Snapshot => self.hold_ms,
+            WaitFor::Grant(_) => GRANT_WAIT_MS,
+        };
+        self.held.hold(context, wait.into(), now_ms, limit_ms, self.max_held)?;
+        if let WaitFor::Grant(id) = wait {
+            self.grants.want(id);
+        }
+        Ok(())
+    }
+
+    /// The stream of `context`, which was paused at some time, has ended.
+    pub fn forget(&mut self, context: u32) {
+        self.held.forget(context);
+    }
+
+    /// The calls to send now.
+    pub fn calls(&mut self, now_ms: u64) -> Vec<(Purpose, Call)> {
+        let feed = self.feed.next(now_ms).map(|call| (Purpose::Feed, call));
+        let grants = self.grants.calls(now_ms).into_iter().map(|(id, call)| (Purpose::Grant(id), call));
+        feed.into_iter().chain(grants).collect()
+    }
+
+    /// What came back for a call.
+    pub fn answered(&mut self, purpose: Purpose, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
+        match purpose {
+            Purpose::Feed => {
+                let was_cold = self.table().is_none();
+                self.feed.answered(now_ms, answer);
+                let mut releases = Vec::new();
+                for id in self.feed.take_released() {
+                    self.grants.drop_grant(&id);
+                    // Who waited for it finds another record, or none.
+                    releases.append(&mut self.release(&Waits::Grant(id), None));
+                }
+                if was_cold && self.table().is_some() {
+                    releases.append(&mut self.release(&Waits::Snapshot, None));
+                }
+                releases
+            }
+            Purpose::Grant(id) => self.granted(id, now_ms, answer),
+        }
+    }
+
+    /// A call was never answered because the context that sent it is gone. [`Vm::calls`] is due afterwards.
+    pub fn abandoned(&mut self, purpose: Purpose) {
+        match purpose {
+            Purpose::Feed => self.feed.abandoned(),
+            Purpose::Grant(id) => {
+                let waits = Waits::Grant(id);
+                let waited = self.held.waits_for(&waits);
+                if let Waits::Grant(id) = waits {
+                    self.grants.abandoned(&id, waited);
+                }
+            }
+        }
+    }
+
+    /// Time has passed. Returns the requests whose time is over; [`Vm::calls`] is due afterwards.
+    pub fn tick(&mut self, now_ms: u64) -> Vec<Release> {
+        let overdue = self.held.overdue(now_ms).into_iter();
+        overdue.map(|(context, answer)| Release { context, answer: Some(answer) }).collect()
+    }
+
+    /// True once each time that the view has become older than the configured warning age.
+    pub fn has_become_stale(&mut self, now_ms: u64) -> bool {
+        let stale = self.age_ms(now_ms).is_some_and(|age| age > self.stale_warning_ms);
+        !std::mem::replace(&mut self.stale, stale) && stale
+    }
+
+    /// Looks at an answer that Envoy itself made (`details`: property `response.code_details`): if it says that it
+    /// has no such cluster, the next poll reports the transport profile that the request needed.
+    pub fn local_answer(&mut self, exchange: &Exchange, details: &[u8]) {
+        if details == CLUSTER_NOT_FOUND
+            && let Some(route) = exchange.route()
+        {
+            self.feed.report_missing(&route.profile);
+        }
+    }
+
+    fn granted(&mut self, id: Box<str>, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
+        let needed = self.feed.table().is_some_and(|table| table.needs_grant(&id));
+        let waits = Waits::Grant(id.clone());
+        let waited = self.held.waits_for(&waits);
+        match self.grants.answered(&id, now_ms, answer, waited, needed) {
+            Outcome::Ready => self.release(&waits, None),
+            Outcome::Refused(refusal) => self.release(&waits, Some(&refusal)),
+            Outcome::Unknown => {
+                self.feed.hurry();
+                let text = "the access token's configuration is being replaced";
+                self.release(&waits, Some(&Refusal::retry(Reason::GrantUnknown, 1, text)))
+            }
+            Outcome::Retry => Vec::new(),
+        }
+    }
+
+    fn release(&mut self, waits: &Waits, answer: Option<&Refusal>) -> Vec<Release> {
+        let released = self.held.release(waits).into_iter();
+        released.map(|context| Release { context, answer: answer.cloned() }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
