@@ -6,8 +6,10 @@
 //! the processes wrote. The API blocks: a test is a plain `#[test]`.
 
 pub mod certs;
+pub mod double;
 pub mod error;
 pub mod external;
+pub mod http;
 pub mod process;
 pub mod wait;
 
