@@ -1,34 +1,72 @@
-//! The egress pipeline: caller's request in, target's request out (AG §2–§10).
+//! The egress pipeline: a caller's request in, the target's request out (AG §2–§10).
+//!
+//! Order of decisions: host ours? → path (E1) → view there? → key known (E2, E3), precomputed refusal (E4–E19) → rest of the path (decision 20) →
+//! credential (may wait for a grant) → headers. An old view is still used: a lost control plane changes nothing (design decision 7).
+//!
+//! Left to the host, natively: `User-Agent` is not invented, `X-Forwarded-For` appended, hop-by-hop headers end, the default
+//! time-out to response headers. The body is not touched, so that what was said of its length stays true.
+//!
+//! Better than Kyma, by the same steps: a custom `User-Agent` applies where the caller sent none (AG §10, quirk), custom
+//! headers are compared without regard to case, a caller's `Connection` cannot strip what is set here (AG §19 no. 6).
 
-use fairlead_wire::config::PluginConfig;
+use fairlead_app_router::{Ports, split};
+use fairlead_wire::config::{Mode, PluginConfig};
 
 use crate::{
     connection::Connection,
     headers::HeaderBlock,
+    ours::Ours,
     snapshot::{Egress, Grants, Table},
-    step::Step,
+    step::{Step, WaitFor},
+    strip,
 };
+
+mod refusals;
+mod request;
+mod target;
+
+use request::Seen;
 
 /// The egress pipeline of one plugin instance.
 #[derive(Debug)]
-pub struct Pipeline {}
+pub struct Pipeline {
+    ours: Ours,
+}
 
 impl Pipeline {
     /// The pipeline for this configuration.
     #[must_use]
-    pub fn new(_config: &PluginConfig) -> Self {
-        Self {}
+    pub fn new(config: &PluginConfig) -> Self {
+        Self { ours: Ours::new(config) }
     }
 
     /// Decides on a request. `table` is absent while no complete view is there.
     #[must_use]
     pub fn on_request<'a>(
         &self,
-        _headers: &HeaderBlock<'a>,
-        _connection: &dyn Connection,
-        _table: Option<&'a Table<Egress>>,
-        _grants: &'a dyn Grants,
+        headers: &HeaderBlock<'a>,
+        connection: &dyn Connection,
+        table: Option<&'a Table<Egress>>,
+        grants: &'a dyn Grants,
     ) -> Step<'a> {
-        Step::Pass(Vec::new())
+        let seen = Seen::read(headers);
+        let ports = match self.ours.mode(seen.authority, connection) {
+            Some(Mode::Manual) => Ports::Manual,
+            Some(Mode::Ucl) => Ports::Ucl,
+            Some(Mode::Route | Mode::Identify) | None => return Step::Pass(strip::internal(headers, None)),
+        };
+        let split = match split(ports, seen.path) {
+            Ok(split) => split,
+            Err(error) => return Step::Answer(refusals::path(error)),
+        };
+        let Some(table) = table else { return Step::Wait(WaitFor::Snapshot) };
+        let Some(entry) = table.get(split.key) else { return Step::Answer(refusals::unknown(&split)) };
+        match &**entry {
+            Egress::Refusal(refusal) => Step::Answer(refusal.clone()),
+            Egress::Route(route) => target::forward(headers, seen, &split, entry, route, grants),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

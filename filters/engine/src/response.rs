@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, fmt, rc::Rc};
 
+use fairlead_app_router::{Sent, has_location, location};
 use fairlead_wire::header;
 
 use crate::{
@@ -63,8 +64,17 @@ impl Exchange {
     pub fn on_response(&self, status: u16, response: &dyn Response) -> Vec<Op<'static>> {
         match status {
             500..=599 => server_error(status, response),
+            _ if has_location(status) => self.redirect(response).into_iter().collect(),
             _ => Vec::new(),
         }
+    }
+
+    /// AG §12.1. Answers that Envoy makes have no `Location` of such a status.
+    fn redirect(&self, response: &dyn Response) -> Option<Op<'static>> {
+        let route = self.route()?;
+        let value = response.header("location").filter(|value| !value.is_empty())?;
+        let sent = Sent { authority: route.authority.as_bytes(), base: &route.base, path: self.path() };
+        Some(Op::Set(b"location", Cow::Owned(location(&value, &sent, self.key())?)))
     }
 }
 
@@ -87,3 +97,6 @@ fn server_error(status: u16, response: &dyn Response) -> Vec<Op<'static>> {
         Op::Set(b":status", Cow::Borrowed(b"502")),
     ]
 }
+
+#[cfg(test)]
+mod tests;
