@@ -1,1 +1,251 @@
-//! Compiles one Application.
+//! One Application and the Secrets that it refers to → its records, with what they need and what is wrong.
+//!
+//! An entry is compiled by itself ([`entry`]); here entries are put under the keys that requests come by, names that lead
+//! to several entries become refusals (AG §4), and the last good state is kept where a change broke a Secret.
+
+mod ca;
+mod credential;
+mod entry;
+mod ingress;
+mod secret;
+mod target;
+pub(crate) mod text;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use fairlead_app_router::normalise;
+use fairlead_resources::{Application, Entry, EntryType, Service};
+use fairlead_wire::{
+    Reason, Refusal,
+    feed::{EgressOutcome, EgressRecord, IngressRecord},
+};
+
+pub(crate) use ingress::Installed;
+pub(crate) use target::Guard;
+
+use crate::{Effect, GrantSpec, Problem, Profile, index::Secrets};
+
+/// What an Application is compiled with.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) secrets: &'a Secrets,
+    pub(crate) guard: &'a Guard,
+    pub(crate) installed: &'a Installed,
+}
+
+/// What became of an Application.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// By key.
+    pub(crate) egress: BTreeMap<String, Way>,
+    pub(crate) ingress: IngressRecord,
+    /// The sink's transport profile.
+    pub(crate) sink: Option<Arc<Profile>>,
+    pub(crate) problems: Vec<Problem>,
+    /// Names of Secrets whose change makes it necessary to compile again.
+    pub(crate) refers_to: BTreeSet<String>,
+}
+
+/// What a key leads to.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) record: EgressRecord,
+    /// What the record's route needs; nothing for a refusal.
+    pub(crate) needs: Option<Needs>,
+}
+
+/// What a route needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Needs {
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) grant: Option<Arc<GrantSpec>>,
+    /// Namespace and name of the Secrets that its record holds something of.
+    pub(crate) secrets: Vec<(String, String)>,
+    /// The Application or one of these Secrets was deleted: the route must not outlive the next compilation.
+    pub(crate) revoked: bool,
+}
+
+/// Where an entry stands, for field paths.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) application: &'a Application,
+    pub(crate) service: &'a Service,
+    pub(crate) entry: &'a Entry,
+    at: (usize, usize),
+}
+
+impl Place<'_> {
+    /// Path of one of the entry's fields.
+    pub(crate) fn field(&self, name: &str) -> String {
+        format!("spec.services[{}].entries[{}].{name}", self.at.0, self.at.1)
+    }
+
+    fn service_field(&self, name: &str) -> String {
+        format!("spec.services[{}].{name}", self.at.0)
+    }
+}
+
+/// Why an entry cannot be called.
+pub(crate) struct Refused {
+    pub(crate) refusal: Refusal,
+    pub(crate) problem: Problem,
+}
+
+/// Compiles `application`; `before` is what it was compiled to the last time.
+pub(crate) fn compile(
+    application: &Application,
+    before: Option<&Compiled>,
+    context: Context<'_>,
+) -> Compiled {
+    let mut problems = Vec::new();
+    let mut refers_to = BTreeSet::new();
+    let (ingress, sink) = ingress::compile(application, context, &mut problems);
+    let mut egress = BTreeMap::new();
+    for (segment, candidates) in group(apis(application), |place| normalise(&place.service.display_name)) {
+        let manual_key = format!("{}/{segment}", application.metadata.name);
+        let manual = candidates.len() == 1;
+        if !manual {
+            let refusal = text::ambiguous(&segment, None, pairs(&candidates));
+            egress.insert(manual_key.clone(), Way::refused(refusal, false));
+            problems.extend(same_service_name(&segment, &candidates));
+        }
+        for (entry_segment, twins) in group(candidates, |place| normalise(&place.entry.name)) {
+            let key = format!("{manual_key}/{entry_segment}");
+            let way = match twins.as_slice() {
+                [place] => {
+                    let last = before.and_then(|before| before.egress.get(&key));
+                    let mut entry = entry::Compiler::new(*place, context);
+                    let outcome = entry.compile();
+                    problems.append(&mut entry.problems);
+                    refers_to.append(&mut entry.refers_to);
+                    settle(outcome, last, manual, &mut problems)
+                }
+                _ => {
+                    let refusal = text::ambiguous(&segment, Some(&entry_segment), pairs(&twins));
+                    problems.extend(same_entry_name(&segment, &entry_segment, &twins));
+                    Way::refused(refusal, false)
+                }
+            };
+            if let Some(needs) = &way.needs {
+                refers_to.extend(needs.secrets.iter().map(|(_, name)| name.clone()));
+            }
+            egress.insert(key, way);
+        }
+    }
+    Compiled { egress, ingress, sink, problems, refers_to }
+}
+
+impl Compiled {
+    /// What its routes need.
+    pub(crate) fn needs(&self) -> impl Iterator<Item = &Needs> {
+        self.egress.values().filter_map(|way| way.needs.as_ref())
+    }
+
+    /// Takes from the routes that `deleted` picks the right to outlive the next compilation.
+    pub(crate) fn revoke(&mut self, deleted: impl Fn(&Needs) -> bool) {
+        for needs in self.egress.values_mut().filter_map(|way| way.needs.as_mut()) {
+            needs.revoked |= deleted(needs);
+        }
+    }
+}
+
+impl Way {
+    fn refused(refusal: Refusal, manual: bool) -> Self {
+        Self { record: EgressRecord { manual, outcome: EgressOutcome::Refusal(refusal) }, needs: None }
+    }
+}
+
+/// The entries that can be called, in the order of the resource.
+fn apis(application: &Application) -> Vec<Place<'_>> {
+    let services = application.spec.services.iter().enumerate();
+    services
+        .flat_map(|(i, service)| {
+            let entries =
+                service.entries.iter().enumerate().filter(|(_, entry)| entry.kind == EntryType::Api);
+            entries.map(move |(j, entry)| Place { application, service, entry, at: (i, j) })
+        })
+        .collect()
+}
+
+fn group<'a>(
+    places: Vec<Place<'a>>,
+    name: impl Fn(&Place<'a>) -> String,
+) -> BTreeMap<String, Vec<Place<'a>>> {
+    let mut groups: BTreeMap<String, Vec<Place<'a>>> = BTreeMap::new();
+    for place in places {
+        groups.entry(name(&place)).or_default().push(place);
+    }
+    groups
+}
+
+fn pairs<'a>(places: &[Place<'a>]) -> impl Iterator<Item = (&'a Service, &'a Entry)> {
+    places.iter().map(|place| (place.service, place.entry))
+}
+
+/// The last good state stays where what is new or changed has an unusable Secret, unless one that it used was deleted: that
+/// revokes. Everything else takes effect as it is.
+fn settle(
+    outcome: Result<(EgressOutcome, Needs), Box<Refused>>,
+    last: Option<&Way>,
+    manual: bool,
+    problems: &mut Vec<Problem>,
+) -> Way {
+    let Refused { refusal, mut problem } = match outcome {
+        Ok((outcome, needs)) => {
+            return Way { record: EgressRecord { manual, outcome }, needs: Some(needs) };
+        }
+        Err(refused) => *refused,
+    };
+    let keepable = matches!(refusal.reason, Reason::SecretMissing | Reason::SecretInvalid);
+    let kept = last.filter(|way| keepable && way.needs.as_ref().is_some_and(|needs| !needs.revoked));
+    let way = match kept {
+        Some(way) => {
+            problem.effect = Effect::LastGood;
+            let mut way = way.clone();
+            way.record.manual = manual;
+            way
+        }
+        None => Way::refused(refusal, manual),
+    };
+    problems.push(problem);
+    way
+}
+
+/// Several services become one segment (decision 3). Several entries of one service are no mistake: port 8082 tells them apart.
+fn same_service_name(segment: &str, candidates: &[Place<'_>]) -> Option<Problem> {
+    let first = candidates.first()?;
+    let other = candidates.iter().find(|place| place.at.0 != first.at.0)?;
+    let mut services: Vec<&Service> = candidates.iter().map(|place| place.service).collect();
+    services.dedup_by_key(|service| std::ptr::from_ref(*service));
+    let names: Vec<String> = services.iter().map(|s| format!("'{}' ({})", s.display_name, s.name)).collect();
+    Some(Problem {
+        field: other.service_field("displayName"),
+        reason: Reason::Ambiguous,
+        message: format!(
+            "the services {} all become the path segment '{segment}', so port 8080 cannot tell them apart: \
+             give them display names that differ in letters or digits",
+            names.join(", ")
+        ),
+        effect: Effect::Refused,
+    })
+}
+
+fn same_entry_name(segment: &str, entry_segment: &str, twins: &[Place<'_>]) -> Option<Problem> {
+    let names: Vec<String> = twins
+        .iter()
+        .map(|place| format!("'{}' of '{}'", place.entry.name, place.service.display_name))
+        .collect();
+    Some(Problem {
+        field: twins.get(1)?.field("name"),
+        reason: Reason::Ambiguous,
+        message: format!(
+            "the entries {} all become the path '{segment}/{entry_segment}', so port 8082 cannot tell them apart: \
+             give them names that differ in letters or digits",
+            names.join(", ")
+        ),
+        effect: Effect::Refused,
+    })
+}

@@ -1,8 +1,18 @@
-//! How a call would be answered, for people (`fairlead explain`). Secrets are left out.
+//! How a call would be answered, for people (`fairlead explain`). Nothing of a Secret is in it.
 
+use std::fmt;
+
+use fairlead_app_router::normalise;
+use fairlead_wire::{
+    Reason, Refusal,
+    feed::{Credential, EgressOutcome, EgressRoute},
+};
 use serde::Serialize;
 
-use crate::Problem;
+use crate::{
+    Endpoint, Problem,
+    compile::{Compiled, Needs, Way, text},
+};
 
 /// How a call is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -10,8 +20,14 @@ use crate::Problem;
 pub struct Explanation {
     /// What was asked, `app/service` or `app/service/entry`.
     pub path: String,
+    /// The key of the record that answers, `app/service/entry` (or `app/service` where that is ambiguous); none: no record does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched: Option<String>,
     /// What happens.
     pub verdict: Verdict,
+    /// A path that would have matched: names in paths are lower case, with `-` for everything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub did_you_mean: Option<String>,
     /// What is wrong with the Application, if it exists.
     pub problems: Vec<Problem>,
 }
@@ -20,28 +36,204 @@ pub struct Explanation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
+    /// It goes to a target.
+    #[serde(rename_all = "camelCase")]
+    Forward {
+        /// Scheme, host, base path and query.
+        target: String,
+        /// Transport profile: its id and its [kind](crate::Trust::kind).
+        profile: (String, &'static str),
+        /// `none`, `static` (Basic) or `grant` (OAuth) with the token endpoint.
+        credential: String,
+        /// Secrets that it is made of, `namespace/name`.
+        secrets: Vec<String>,
+        /// Names of headers that are added where the caller sends none.
+        headers: Vec<String>,
+        /// Names of query parameters that are added where the caller sends none.
+        query_parameters: Vec<String>,
+        /// Whether the path is decoded and encoded anew (`spec.encodeUrl`).
+        encode_url: bool,
+        /// Milliseconds until response headers, 0: no limit; none: the installation's limit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        headers_timeout_ms: Option<u32>,
+    },
     /// It is answered with an error.
     #[serde(rename_all = "camelCase")]
     Refuse {
         /// HTTP status.
         status: u16,
         /// The word that also stands in `x-fairlead-reason`.
-        reason: String,
+        reason: &'static str,
         /// The body, byte for byte.
         body: String,
     },
 }
+
+/// Explains `path` with what `find` knows of an Application.
+pub(crate) fn explain<'a>(path: &str, find: impl Fn(&str) -> Option<&'a Compiled>) -> Explanation {
+    let path = path.trim_matches('/');
+    let mut segments = path.splitn(4, '/');
+    let (application, service, entry) =
+        (segments.next().unwrap_or_default(), segments.next(), segments.next());
+    let Some(service) = service else {
+        let refusal = Refusal::json(400, Reason::PathTooShort, "failed to extract API Identifier from path");
+        return Explanation::new(path, None, Verdict::refuse(&refusal));
+    };
+    let compiled = find(application);
+    let mut explanation = match compiled.and_then(|compiled| look_up(compiled, application, service, entry)) {
+        Some((key, way)) => Explanation::new(path, Some(key), Verdict::of(way)),
+        None => {
+            let refusal =
+                entry.map_or_else(|| text::no_service(service), |entry| text::no_entry(service, entry));
+            Explanation::new(path, None, Verdict::refuse(&refusal))
+        }
+    };
+    if let (None, Some(compiled)) = (&explanation.matched, compiled) {
+        let (service, entry) = (normalise(service), entry.map(normalise));
+        if look_up(compiled, application, &service, entry.as_deref()).is_some() {
+            explanation.did_you_mean = Some(key(application, &service, entry.as_deref()));
+        }
+    }
+    explanation.problems = compiled.map(|compiled| compiled.problems.clone()).unwrap_or_default();
+    explanation
+}
+
+fn key(application: &str, service: &str, entry: Option<&str>) -> String {
+    match entry {
+        Some(entry) => format!("{application}/{service}/{entry}"),
+        None => format!("{application}/{service}"),
+    }
+}
+
+/// As the plugin does: an exact key, or the one record of `app/service` that is `manual`.
+fn look_up<'a>(
+    compiled: &'a Compiled,
+    application: &str,
+    service: &str,
+    entry: Option<&str>,
+) -> Option<(&'a str, &'a Way)> {
+    let exact = key(application, service, entry);
+    let found = compiled.egress.get_key_value(&exact).or_else(|| {
+        let prefix = format!("{exact}/");
+        let mut below =
+            compiled.egress.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        below.find(|(_, way)| entry.is_none() && way.record.manual)
+    });
+    found.map(|(key, way)| (key.as_str(), way))
+}
+
 impl Explanation {
-    pub(crate) fn of(path: &str) -> Self {
+    fn new(path: &str, matched: Option<&str>, verdict: Verdict) -> Self {
         Self {
             path: path.to_owned(),
-            verdict: Verdict::Refuse { status: 404, reason: String::new(), body: String::new() },
+            matched: matched.map(str::to_owned),
+            verdict,
+            did_you_mean: None,
             problems: Vec::new(),
         }
     }
 }
-impl std::fmt::Display for Explanation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.path)
+
+impl Verdict {
+    fn refuse(refusal: &Refusal) -> Self {
+        Self::Refuse { status: refusal.status, reason: refusal.reason.as_str(), body: refusal.body.clone() }
     }
+
+    fn of(way: &Way) -> Self {
+        match (&way.record.outcome, &way.needs) {
+            (EgressOutcome::Refusal(refusal), _) => Self::refuse(refusal),
+            (EgressOutcome::Route(route), Some(needs)) => Self::forward(route, needs),
+            // A route without needs is never made.
+            (EgressOutcome::Route(_), None) => Self::refuse(&Refusal::empty(503, Reason::ProfileMissing)),
+        }
+    }
+
+    fn forward(route: &EgressRoute, needs: &Needs) -> Self {
+        let scheme = if route.tls { "https" } else { "http" };
+        let mark = if route.query.is_empty() { "" } else { "?" };
+        let mut headers: Vec<String> = route.headers.iter().map(|(name, _)| name.clone()).collect();
+        headers.dedup();
+        Self::Forward {
+            target: format!("{scheme}://{}{}{mark}{}", route.authority, route.base_path, route.query),
+            profile: (needs.profile.id.clone(), needs.profile.trust.kind()),
+            credential: credential(route, needs),
+            secrets: needs.secrets.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect(),
+            headers,
+            query_parameters: route.query_parameters.iter().map(|(name, _)| name.clone()).collect(),
+            encode_url: route.encode_url,
+            headers_timeout_ms: route.headers_timeout_ms,
+        }
+    }
+}
+
+fn credential(route: &EgressRoute, needs: &Needs) -> String {
+    match (&route.credential, needs.grant.as_deref().map(|grant| &grant.endpoint)) {
+        (Credential::None, _) => "none".to_owned(),
+        (Credential::Static(_), _) => "Authorization: Basic [redacted]".to_owned(),
+        (Credential::Grant(_), Some(Ok(Endpoint { url, trust }))) => {
+            let mut url = url.clone();
+            // A query may hold a key.
+            url.set_query(None);
+            format!("Authorization: Bearer [redacted], a token from {url} ({})", trust.kind())
+        }
+        (Credential::Grant(_), Some(Err(refusal))) => {
+            format!("no token can be had: {} {}", refusal.status, refusal.body.trim_end())
+        }
+        (Credential::Grant(_), None) => "Authorization: Bearer [redacted]".to_owned(),
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.path)?;
+        match &self.matched {
+            Some(key) => writeln!(f, "  match        {key}")?,
+            None => writeln!(f, "  match        none")?,
+        }
+        if let Some(path) = &self.did_you_mean {
+            writeln!(f, "  did you mean {path}")?;
+        }
+        match &self.verdict {
+            Verdict::Forward {
+                target,
+                profile: (id, kind),
+                credential,
+                secrets,
+                headers,
+                query_parameters,
+                encode_url,
+                headers_timeout_ms,
+            } => {
+                writeln!(f, "  target       {target}")?;
+                writeln!(f, "  transport    {kind} ({id})")?;
+                writeln!(f, "  credential   {credential}")?;
+                list(f, "  secrets      ", secrets, "")?;
+                list(f, "  headers      ", headers, ": [redacted]")?;
+                list(f, "  parameters   ", query_parameters, "=[redacted]")?;
+                writeln!(f, "  encodeUrl    {encode_url}")?;
+                match headers_timeout_ms {
+                    None => writeln!(f, "  time-out     the installation's")?,
+                    Some(0) => writeln!(f, "  time-out     none")?,
+                    Some(millis) => writeln!(f, "  time-out     {millis} ms to response headers")?,
+                }
+            }
+            Verdict::Refuse { status, reason, body } => {
+                writeln!(f, "  answer       {status} ({reason})")?;
+                let body = if body.is_empty() { "empty" } else { body.trim_end() };
+                writeln!(f, "  body         {body}")?;
+            }
+        }
+        for problem in &self.problems {
+            writeln!(f, "  problem      {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, label: &str, names: &[String], value: &str) -> fmt::Result {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("{name}{value}")).collect();
+    writeln!(f, "{label}{}", names.join(", "))
 }

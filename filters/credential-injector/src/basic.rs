@@ -2,12 +2,12 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The `Authorization` value `Basic base64(username:password)`, standard alphabet with padding (RFC 7617 §2). A key that a Secret lacks
-/// is the empty string (AG §8).
+/// The `Authorization` value `Basic base64(username:password)`, standard alphabet with padding (RFC 7617 §2). Bytes, since a Secret's
+/// values need not be text; a key that a Secret lacks is the empty string (AG §8).
 #[must_use]
-pub fn basic(username: &str, password: &str) -> String {
+pub fn basic(username: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> String {
     let mut value = String::from("Basic ");
-    STANDARD.encode_string(format!("{username}:{password}"), &mut value);
+    STANDARD.encode_string([username.as_ref(), b":", password.as_ref()].concat(), &mut value);
     value
 }
 

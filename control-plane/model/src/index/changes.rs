@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use fairlead_wire::feed::{EgressRecord, IngressRecord};
 
-use crate::{GrantSpec, Profile};
+use crate::{GrantSpec, Profile, compile::Compiled};
 
 /// What became different. To make before break, put the new profiles in force first, then the grants and records; forget
 /// what is unused last, after a grace period (design decision 12).
@@ -34,6 +34,29 @@ pub struct ProfileChanges {
 }
 
 impl Changes {
+    /// Notes what is different about one Application.
+    pub(crate) fn record(&mut self, name: &str, before: Option<&Compiled>, after: Option<&Compiled>) {
+        let gone = BTreeMap::new();
+        let old = before.map_or(&gone, |compiled| &compiled.egress);
+        let new = after.map_or(&gone, |compiled| &compiled.egress);
+        for key in old.keys().filter(|key| !new.contains_key(*key)) {
+            self.egress.push((key.clone(), None));
+        }
+        for (key, way) in new {
+            if old.get(key).is_none_or(|earlier| earlier.record != way.record) {
+                self.egress.push((key.clone(), Some(way.record.clone())));
+            }
+        }
+        let ingress = after.map(|compiled| &compiled.ingress);
+        if before.map(|compiled| &compiled.ingress) != ingress {
+            self.ingress.push((name.to_owned(), ingress.cloned()));
+        }
+        let problems = |compiled: Option<&Compiled>| compiled.map(|c| c.problems.clone()).unwrap_or_default();
+        if problems(before) != problems(after) {
+            self.problems.push(name.to_owned());
+        }
+    }
+
     /// Whether nothing is different.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -47,6 +70,17 @@ impl Changes {
 }
 
 impl ProfileChanges {
+    pub(crate) fn of(drained: Vec<(String, Option<Arc<Profile>>)>) -> Self {
+        let mut changes = Self::default();
+        for (id, profile) in drained {
+            match profile {
+                Some(profile) => drop(changes.added.insert(id, profile)),
+                None => changes.unused.push(id),
+            }
+        }
+        changes
+    }
+
     /// Whether nothing is different.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,0 +1,55 @@
+//! The Secrets that count: those of the namespaces that are looked into.
+
+use std::collections::HashMap;
+
+use fairlead_resources::Secret;
+
+/// Secrets by name, then in the order of the installation's namespaces.
+#[derive(Debug)]
+pub(crate) struct Secrets {
+    namespaces: Vec<String>,
+    /// One place a namespace, so that the first that is filled wins (decision 1).
+    by_name: HashMap<String, Vec<Option<Secret>>>,
+}
+
+impl Secrets {
+    pub(crate) fn new(namespaces: &[String]) -> Self {
+        Self { namespaces: namespaces.to_vec(), by_name: HashMap::new() }
+    }
+
+    /// The Secrets of this name, the one that counts first.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Secret> {
+        self.by_name.get(name).into_iter().flatten().flatten()
+    }
+
+    /// Where Secrets are looked for, for messages.
+    pub(crate) fn places(&self) -> String {
+        self.namespaces.join(" or ")
+    }
+
+    /// Stores it; `false`: its namespace does not count.
+    pub(crate) fn insert(&mut self, secret: Secret) -> bool {
+        let Some(place) = self.place(&secret.namespace) else { return false };
+        let slots = self.by_name.entry(secret.name.clone()).or_default();
+        slots.resize(self.namespaces.len(), None);
+        if let Some(slot) = slots.get_mut(place) {
+            *slot = Some(secret);
+        }
+        true
+    }
+
+    /// Forgets it; `false`: it was not here.
+    pub(crate) fn remove(&mut self, namespace: &str, name: &str) -> bool {
+        let Some(place) = self.place(namespace) else { return false };
+        let Some(slots) = self.by_name.get_mut(name) else { return false };
+        let removed = slots.get_mut(place).and_then(Option::take).is_some();
+        if slots.iter().all(Option::is_none) {
+            self.by_name.remove(name);
+        }
+        removed
+    }
+
+    fn place(&self, namespace: &str) -> Option<usize> {
+        self.namespaces.iter().position(|known| known == namespace)
+    }
+}
