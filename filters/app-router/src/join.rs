@@ -54,7 +54,7 @@ pub fn join(out: &mut Vec<u8>, base: &Base, rest: &[u8], encode: bool) -> Result
     } else {
         out.extend_from_slice(rest.strip_prefix(b"/").unwrap_or(rest));
     }
-    if classes & (PERCENT | STRAY) != 0 || (classes & DOT != 0 && rest.windows(2).any(|pair| pair == b"..")) {
+    if classes & PERCENT != 0 || (classes & DOT != 0 && rest.windows(2).any(|pair| pair == b"..")) {
         let sent = out.get(start..).unwrap_or_default();
         if leaves(sent) {
             out.truncate(before);
