@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use fairlead_model::Trust;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -28,7 +29,7 @@ use url::{Host, Url};
 
 pub use guard::Guard;
 pub use resolve::Resolver;
-pub use tls::{SystemRoots, Trust};
+pub use tls::SystemRoots;
 
 /// Why a call got no answer.
 #[derive(Debug, thiserror::Error)]

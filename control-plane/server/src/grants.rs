@@ -1,6 +1,6 @@
 //! Grants: OAuth tokens fetched on the gateways' demand, once for the fleet (design decision 9; wire: `grant`).
 //!
-//! The model says which grants exist ([`token::Endpoint`]), [`broker`] keeps and refreshes them, [`token`] makes one
+//! The model says which grants exist (`GrantSpec`), [`broker`] keeps and refreshes them, [`token`] makes one
 //! token request, [`serve`] answers the plugins. Client secrets and tokens stay in memory and in no log.
 
 pub mod broker;

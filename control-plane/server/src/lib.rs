@@ -10,4 +10,5 @@ pub mod grants;
 pub mod health;
 pub mod mtls;
 pub mod state;
+pub mod store;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use fairlead_model::Trust;
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -12,20 +13,9 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
 
-/// What is believed of a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Chain against the machine's CAs, name against the URL.
-    System,
-    /// Chain against these CAs alone (PEM), name against the URL.
-    Private(String),
-    /// Everything.
-    Unverified,
-}
-
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
-pub enum TrustError {
+pub(super) enum TrustError {
     /// The bundle of the machine cannot be read.
     #[error("the trusted CAs in {path} cannot be read: {reason}", path = path.display())]
     System {
@@ -60,10 +50,10 @@ impl SystemRoots {
         let builder =
             ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let config = match trust {
-            Trust::System => builder.with_root_certificates(self.roots()?),
-            Trust::Private(pem) => {
+            Trust::Plain | Trust::System => builder.with_root_certificates(self.roots()?),
+            Trust::Private { ca_pem } => {
                 let mut roots = RootCertStore::empty();
-                for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                for certificate in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
                     let certificate = certificate.map_err(|_| TrustError::Private)?;
                     roots.add(certificate).map_err(|_| TrustError::Private)?;
                 }

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use fairlead_model::GrantSpec;
 use fairlead_wire::{Reason, Refusal, grant::GrantAnswer};
 use tokio::{
     sync::watch,
@@ -18,7 +19,7 @@ use tokio::{
 
 use super::{
     entry::{Entry, Flight, Held, State},
-    token::{self, Endpoint, Limits},
+    token::{self, Limits},
 };
 use crate::{config::GrantsConfig, dial::Dialler, telemetry::metrics::Metrics};
 
@@ -50,12 +51,12 @@ impl Broker {
     }
 
     /// Makes a grant known. Nothing is fetched before it is asked for. An id that is known already keeps its token.
-    pub fn set(&self, id: &str, endpoint: Endpoint) {
+    pub fn set(&self, id: &str, spec: Arc<GrantSpec>) {
         let mut slots = self.0.slots.write().unwrap_or_else(PoisonError::into_inner);
         slots
             .entry(id.to_owned())
             .and_modify(|slot| slot.retired = None)
-            .or_insert_with(|| Slot { entry: Arc::new(Entry::new(id.to_owned(), endpoint)), retired: None });
+            .or_insert_with(|| Slot { entry: Arc::new(Entry::new(id.to_owned(), spec)), retired: None });
     }
 
     /// No resource names this grant any longer: it is given for a short time yet, because gateways may be one change
@@ -150,7 +151,7 @@ impl Inner {
                 timeout: inner.config.timeout.get(),
                 max_answer_bytes: usize::try_from(inner.config.max_answer_bytes).unwrap_or(usize::MAX),
             };
-            let fetched = token::fetch(&inner.dialler, &entry.endpoint, limits).await;
+            let fetched = token::fetch(&inner.dialler, &entry.spec, limits).await;
             let outcome = {
                 let mut state = entry.lock();
                 state.flight = None;

@@ -6,12 +6,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use fairlead_model::GrantSpec;
 use fairlead_wire::{Refusal, grant::Granted};
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::watch, time::Instant};
 
-use super::token::{Endpoint, Token};
+use super::token::Token;
 
 /// What a fetch came to.
 pub(super) type Outcome = Result<Arc<Held>, Refusal>;
@@ -21,7 +22,7 @@ pub(super) type Flight = watch::Receiver<Option<Outcome>>;
 /// A grant of one id: its content never changes, because everything that is sent is part of the id.
 pub(super) struct Entry {
     pub(super) id: String,
-    pub(super) endpoint: Endpoint,
+    pub(super) spec: Arc<GrantSpec>,
     state: Mutex<State>,
 }
 
@@ -72,8 +73,8 @@ impl Life {
 }
 
 impl Entry {
-    pub(super) fn new(id: String, endpoint: Endpoint) -> Self {
-        Self { id, endpoint, state: Mutex::default() }
+    pub(super) fn new(id: String, spec: Arc<GrantSpec>) -> Self {
+        Self { id, spec, state: Mutex::default() }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {

@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fairlead_credential_injector::{absent, applies, basic, query};
+use fairlead_credential_injector::{applies, basic, query};
+use fairlead_model::GrantSpec;
 use fairlead_wire::{Reason, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
@@ -17,26 +18,10 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::dial::{Answer, Dialler, Trust};
+use crate::dial::{Answer, Dialler};
 
 /// How many redirects are followed.
 pub const REDIRECTS: usize = 10;
-
-/// Where and how a token is fetched.
-pub struct Endpoint {
-    /// `credentials.authenticationUrl` as spelt.
-    pub url: String,
-    /// OAuth client id.
-    pub client_id: String,
-    /// OAuth client secret.
-    pub client_secret: SecretString,
-    /// Custom headers: added where absent.
-    pub headers: Vec<(Box<str>, Box<str>)>,
-    /// Custom query parameters: added where the key is absent.
-    pub query_parameters: Vec<query::Parameter>,
-    /// What is believed of the endpoint.
-    pub trust: Trust,
-}
 
 /// A token as it came.
 pub struct Token {
@@ -60,15 +45,16 @@ pub struct Limits {
 /// # Errors
 /// The refusal for the waiting requests: E12–E16 of AG §14. URLs in it are without query and user information, since
 /// these may be secrets.
-pub async fn fetch(dialler: &Dialler, endpoint: &Endpoint, limits: Limits) -> Result<Token, Refusal> {
-    let mut url = parse(&endpoint.url)?;
+pub async fn fetch(dialler: &Dialler, spec: &GrantSpec, limits: Limits) -> Result<Token, Refusal> {
+    let endpoint = spec.endpoint.as_ref().map_err(Refusal::clone)?;
+    let mut url = endpoint.url.clone();
     let shown = shown(&url);
     let unreachable = |error: String| {
         let text = format!("failed to make a request to '{shown}': {error}");
         Refusal::json(502, Reason::TokenEndpointUnreachable, &text)
     };
-    add_parameters(&mut url, &endpoint.query_parameters);
-    let (mut request, deadline) = (Outgoing::first(endpoint)?, Instant::now() + limits.timeout);
+    add_parameters(&mut url, &spec.query_parameters);
+    let (mut request, deadline) = (Outgoing::first(spec)?, Instant::now() + limits.timeout);
     for _ in 0..=REDIRECTS {
         let message = request.message(&url).map_err(|e| unreachable(e.to_string()))?;
         let answer = dialler
@@ -105,10 +91,10 @@ struct Outgoing {
 }
 
 impl Outgoing {
-    fn first(endpoint: &Endpoint) -> Result<Self, Refusal> {
-        let secret = endpoint.client_secret.expose_secret();
+    fn first(spec: &GrantSpec) -> Result<Self, Refusal> {
+        let (id, secret) = (spec.client_id.expose_secret(), spec.client_secret.expose_secret());
         let mut headers = HeaderMap::new();
-        let mut authorization = HeaderValue::from_str(&basic(&endpoint.client_id, secret)).map_err(|_| {
+        let mut authorization = HeaderValue::from_str(&basic(id, secret)).map_err(|_| {
             let text = "failed to create token request: the client credentials fit no header";
             Refusal::json(500, Reason::SecretInvalid, text)
         })?;
@@ -117,17 +103,17 @@ impl Outgoing {
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         headers.insert(header::CONTENT_TYPE, form_type);
         let fixed = headers.clone();
-        for (name, value) in absent(&endpoint.headers, |name| fixed.contains_key(name)) {
+        for (name, value) in &spec.headers {
             // What no header can carry was reported when the Secret was compiled.
             let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else { continue };
-            let Ok(mut value) = HeaderValue::from_str(value) else { continue };
-            if applies(name.as_str()) {
+            let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) else { continue };
+            if applies(name.as_str()) && !fixed.contains_key(&name) {
                 value.set_sensitive(true);
                 headers.append(name, value);
             }
         }
         let form = [
-            ("client_id", endpoint.client_id.as_str()),
+            ("client_id", id),
             ("client_secret", secret),
             ("grant_type", "client_credentials"),
         ];
@@ -175,26 +161,13 @@ impl Outgoing {
     }
 }
 
-fn parse(url: &str) -> Result<Url, Refusal> {
-    match Url::parse(url) {
-        Ok(url) => Ok(url),
-        // Go parses these and fails when it connects (AG §8.3: an empty URL is E13).
-        Err(url::ParseError::RelativeUrlWithoutBase | url::ParseError::EmptyHost) => {
-            let shown = url.split(['?', '#']).next().unwrap_or_default();
-            let text = format!("failed to make a request to '{shown}': unsupported protocol scheme \"\"");
-            Err(Refusal::json(502, Reason::TokenEndpointUnreachable, &text))
-        }
-        Err(error) => {
-            let text = format!("failed to create token request: {error}");
-            Err(Refusal::json(500, Reason::TokenEndpointInvalid, &text))
-        }
-    }
-}
-
-fn add_parameters(url: &mut Url, parameters: &[query::Parameter]) {
+fn add_parameters(url: &mut Url, parameters: &[(String, Vec<SecretString>)]) {
     if !parameters.is_empty() {
+        let values = |values: &[SecretString]| values.iter().map(|value| value.expose_secret().into()).collect();
+        let parameters: Vec<query::Parameter> =
+            parameters.iter().map(|(key, all)| (key.as_str().into(), values(all))).collect();
         let mut query = Vec::new();
-        query::reserialise(&mut query, url.query().unwrap_or_default().as_bytes(), parameters);
+        query::reserialise(&mut query, url.query().unwrap_or_default().as_bytes(), &parameters);
         // It writes ASCII only.
         url.set_query(std::str::from_utf8(&query).ok().filter(|query| !query.is_empty()));
     }
@@ -230,7 +203,6 @@ struct Answered {
 enum Expires {
     Number(i64),
     Text(String),
-    Fraction(f64),
 }
 
 fn token(body: &[u8]) -> Result<Token, String> {
@@ -241,7 +213,6 @@ fn token(body: &[u8]) -> Result<Token, String> {
         None => 0,
         Some(Expires::Number(seconds)) => seconds,
         Some(Expires::Text(text)) => text.trim().parse().map_err(|_| "expires_in is no number".to_owned())?,
-        Some(Expires::Fraction(_)) => return Err("expires_in is no whole number".to_owned()),
     };
     let token = answered.access_token.unwrap_or_default();
     // An empty token is accepted; the header is then just `Bearer` (AG §8.3).

@@ -1,0 +1,284 @@
+//! The directory store: a tree of YAML manifests, followed by file events.
+//!
+//! A file counts when it is closed after writing, moved here, or removed; never while somebody writes to it. To be sure
+//! of that, what was read is used only after a barrier (see [`watch`]) has shown that no write began before the reading.
+//! Changes are gathered for a few milliseconds. One thread does all of this; [`catalog`] decides what became different.
+
+mod catalog;
+mod document;
+mod scan;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    path::{Path, PathBuf},
+    sync::mpsc::{self as notices, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use self::{
+    catalog::{Catalog, Update},
+    scan::Read,
+    watch::{Notice, Watch},
+};
+use super::{Batch, Event, Store, StoreError, StoreProblem};
+use crate::config::StoreConfig;
+
+/// How long a barrier may take before what was read is used all the same: events are late then, not lost.
+const BARRIER: Duration = Duration::from_secs(1);
+/// An emptied file is looked at again after this time: an editor may be between truncating and writing.
+const EMPTY: Duration = Duration::from_millis(30);
+/// How often the thread looks whether anybody still listens.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// A directory of manifests.
+pub struct DirectoryStore {
+    directory: PathBuf,
+    barriers: PathBuf,
+    limits: StoreConfig,
+}
+
+impl DirectoryStore {
+    /// Reads `directory`; `barriers` is a directory of our own outside of it, made when absent.
+    #[must_use]
+    pub fn new(directory: PathBuf, barriers: PathBuf, limits: StoreConfig) -> Self {
+        Self { directory, barriers, limits }
+    }
+}
+
+impl Store for DirectoryStore {
+    fn watch(self) -> Result<mpsc::Receiver<Batch>, StoreError> {
+        let failed =
+            |path: &Path, reason: String| StoreError { what: format!("cannot read {}", path.display()), reason };
+        if !self.directory.is_dir() {
+            let reason = "it is no directory; make it, or name another in `resources`".to_owned();
+            return Err(failed(&self.directory, reason));
+        }
+        std::fs::create_dir_all(&self.barriers).map_err(|e| failed(&self.barriers, e.to_string()))?;
+        // Events carry absolute paths without links.
+        let directory = self.directory.canonicalize().map_err(|e| failed(&self.directory, e.to_string()))?;
+        let barriers = self.barriers.canonicalize().map_err(|e| failed(&self.barriers, e.to_string()))?;
+        let (announce, noticed) = notices::channel();
+        let watch = Watch::start(&directory, &barriers, announce)?;
+        let (batches, receiver) = mpsc::channel(16);
+        let max = usize::try_from(self.limits.max_documents).unwrap_or(usize::MAX);
+        let follower = Follower {
+            directory,
+            limits: self.limits,
+            catalog: Catalog::new(max),
+            watch,
+            noticed,
+            writing: HashSet::new(),
+            pending: BTreeSet::new(),
+            told: Vec::new(),
+            left_out: 0,
+        };
+        thread::Builder::new()
+            .name("directory".to_owned())
+            .spawn(move || follower.run(&batches))
+            .map_err(|e| failed(&self.directory, e.to_string()))?;
+        Ok(receiver)
+    }
+}
+
+struct Follower {
+    directory: PathBuf,
+    limits: StoreConfig,
+    catalog: Catalog,
+    watch: Watch,
+    noticed: notices::Receiver<Notice>,
+    /// Files that somebody has not closed yet.
+    writing: HashSet<PathBuf>,
+    /// Files and directories to look at.
+    pending: BTreeSet<PathBuf>,
+    /// Problems of the last batch.
+    told: Vec<StoreProblem>,
+    /// Files that the bounds leave out.
+    left_out: usize,
+}
+
+impl Follower {
+    fn run(mut self, batches: &mpsc::Sender<Batch>) {
+        self.pending.insert(self.directory.clone());
+        let mut first = true;
+        while !batches.is_closed() {
+            if !first && !self.wait() {
+                continue;
+            }
+            let seen = Instant::now();
+            if !first {
+                self.gather(self.limits.debounce.get());
+            }
+            let events = self.look();
+            let problems = self.problems();
+            if first || !events.is_empty() || problems.is_some() {
+                tracing::debug!(events = events.len(), objects = self.catalog.len(), "files changed");
+                if batches.blocking_send(Batch { events, problems, seen }).is_err() {
+                    return;
+                }
+            }
+            first = false;
+        }
+    }
+
+    /// Waits for something to look at; false: nothing came for a while.
+    fn wait(&mut self) -> bool {
+        while !self.ready() {
+            match self.noticed.recv_timeout(IDLE) {
+                Ok(notice) => self.note(notice),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn ready(&self) -> bool {
+        self.pending.iter().any(|path| !self.writing.contains(path))
+    }
+
+    /// Takes notices for as long as `time`.
+    fn gather(&mut self, time: Duration) {
+        let until = Instant::now() + time;
+        while let Ok(notice) = self.noticed.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            self.note(notice);
+        }
+    }
+
+    /// Returns the number of a barrier that was reached.
+    fn note(&mut self, notice: Notice) {
+        match notice {
+            Notice::Writing(path) => {
+                self.writing.insert(path);
+            }
+            Notice::Written(path) | Notice::Gone(path) => {
+                self.writing.remove(&path);
+                self.pending.insert(path);
+            }
+            Notice::Look(path) => {
+                self.pending.insert(path);
+            }
+            Notice::Lost => {
+                // Which files are being written is unknown now; the barrier still catches writes that begin.
+                self.writing.clear();
+                self.pending.insert(self.directory.clone());
+            }
+            Notice::Barrier(_) => {}
+        }
+    }
+
+    /// Takes notices until everything that happened before this call has been noticed.
+    fn barrier(&mut self) {
+        let Ok(number) = self.watch.barrier() else { return };
+        let until = Instant::now() + BARRIER;
+        while let Ok(notice) = self.noticed.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            if matches!(notice, Notice::Barrier(reached) if reached == number) {
+                return;
+            }
+            self.note(notice);
+        }
+    }
+
+    /// Looks at all that is pending and not being written.
+    fn look(&mut self) -> Vec<Event> {
+        let (now, later) = std::mem::take(&mut self.pending).into_iter().partition(|p| !self.writing.contains(p));
+        self.pending = later;
+        let files = self.files(now);
+        let mut read = BTreeMap::new();
+        for path in files {
+            let mut got = scan::read(&path, self.limits.max_file_bytes);
+            let empty = matches!(&got, Read::Content(content) if content.text.trim().is_empty());
+            if empty && self.catalog.defines(&self.relative(&path)) {
+                self.gather(EMPTY);
+                got = scan::read(&path, self.limits.max_file_bytes);
+            }
+            read.insert(path, got);
+        }
+        self.barrier();
+        let mut events = Vec::new();
+        for (path, got) in read {
+            // Its end will be announced.
+            if !self.writing.contains(&path) {
+                self.take(&path, got, &HashSet::new(), &mut events);
+            }
+        }
+        events
+    }
+
+    /// The files that `paths` mean: themselves, what is below, and what was below and is gone.
+    fn files(&mut self, paths: BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        for path in paths {
+            // A link in the manner of `..data` stands for what other links point to.
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
+            let path = if hidden { self.directory.clone() } else { path };
+            if scan::is_manifest(&path) && !path.is_dir() {
+                files.insert(path);
+                continue;
+            }
+            if path.is_dir() {
+                // Only now the watcher certainly follows a new directory.
+                self.barrier();
+            }
+            let below = self.relative(&path);
+            let known = self.catalog.paths().filter(|known| {
+                below.is_empty() || known.strip_prefix(&*below).is_some_and(|rest| rest.starts_with('/'))
+            });
+            files.extend(known.map(|known| self.directory.join(known)));
+            let (found, left_out) = scan::find(&path, &self.limits);
+            files.extend(found);
+            if path == self.directory {
+                self.left_out = left_out;
+            }
+        }
+        files
+    }
+
+    fn take(&mut self, path: &Path, got: Read, again: &HashSet<fairlead_resources::ObjectRef>, events: &mut Vec<Event>) {
+        let name = self.relative(path);
+        let update = match got {
+            Read::Content(content) => self.catalog.set(&name, &content, again),
+            Read::Gone => self.catalog.remove(&name),
+            Read::Moving => {
+                self.pending.insert(path.to_owned());
+                return;
+            }
+            Read::Failed(reason) => {
+                self.catalog.unreadable(&name, &reason);
+                return;
+            }
+        };
+        let Update { events: new, handed_over } = update;
+        events.extend(new);
+        for (other, objects) in handed_over {
+            let path = self.directory.join(other);
+            let got = scan::read(&path, self.limits.max_file_bytes);
+            self.take(&path, got, &objects, events);
+        }
+    }
+
+    /// Path below the directory, with `/`; empty for the directory itself.
+    fn relative(&self, path: &Path) -> String {
+        path.strip_prefix(&self.directory).unwrap_or(path).to_string_lossy().into_owned()
+    }
+
+    /// All problems, if they are others than those of the last batch.
+    fn problems(&mut self) -> Option<Vec<StoreProblem>> {
+        let mut problems = self.catalog.problems();
+        if self.left_out > 0 {
+            problems.push(StoreProblem {
+                file: self.directory.display().to_string(),
+                document: None,
+                field: String::new(),
+                reason: format!("{} files or directories are not read (store.maxFiles, store.maxDepth)", self.left_out),
+            });
+        }
+        if problems == self.told {
+            return None;
+        }
+        self.told.clone_from(&problems);
+        Some(problems)
+    }
+}
