@@ -16,7 +16,7 @@ mod page;
 
 use std::collections::BTreeSet;
 
-use fairlead_wire::feed::{FeedRecord as _, MAX_MISSING, Poll, View};
+use fairlead_wire::feed::{MAX_MISSING, Poll};
 
 pub(crate) use ask::Settings;
 
@@ -138,7 +138,7 @@ impl<E: Entry> Client<E> {
         if self.asked.is_some() || now_ms < self.not_before {
             return None;
         }
-        let view = E::Record::VIEW;
+        let view = E::VIEW;
         let (call, reported) = match &self.listing {
             Some(listing) => (listing.ask(&self.settings, view), Vec::new()),
             None => {
@@ -270,12 +270,6 @@ impl<E: Entry> Client<E> {
                 }
             }
         }
-    }
-
-    /// The view that this client keeps.
-    #[must_use]
-    pub fn view(&self) -> View {
-        E::Record::VIEW
     }
 }
 

@@ -5,15 +5,18 @@ mod hash;
 mod route;
 mod table;
 
-pub use route::{Egress, Route};
+pub(crate) use hash::KeyHash;
+pub use route::{Egress, Parameter, Route};
 pub use table::Table;
 
-use fairlead_wire::feed::{EgressRecord, FeedRecord, IngressRecord};
+use fairlead_wire::feed::{EgressRecord, FeedRecord, IngressRecord, View};
 
 /// What a table holds, compiled from a record when it arrives, so that a request only copies.
 pub trait Entry: Sized {
     /// What the feed delivers.
     type Record: FeedRecord;
+    /// The view that it belongs to.
+    const VIEW: View = Self::Record::VIEW;
     /// Compiles a record.
     fn compile(record: Self::Record) -> Self;
     /// Stands for a record that this build cannot read (a newer control plane): refuses, and touches no other record.

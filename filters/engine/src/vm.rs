@@ -154,7 +154,7 @@ impl<E: Entry> Vm<E> {
                 }
                 releases
             }
-            Purpose::Grant(id) => self.granted(id, now_ms, answer),
+            Purpose::Grant(id) => self.granted(&id, now_ms, answer),
         }
     }
 
@@ -194,11 +194,11 @@ impl<E: Entry> Vm<E> {
         }
     }
 
-    fn granted(&mut self, id: Box<str>, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
-        let needed = self.feed.table().is_some_and(|table| table.needs_grant(&id));
-        let waits = Waits::Grant(id.clone());
+    fn granted(&mut self, id: &str, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
+        let needed = self.feed.table().is_some_and(|table| table.needs_grant(id));
+        let waits = Waits::Grant(id.into());
         let waited = self.held.waits_for(&waits);
-        match self.grants.answered(&id, now_ms, answer, waited, needed) {
+        match self.grants.answered(id, now_ms, answer, waited, needed) {
             Outcome::Ready => self.release(&waits, None),
             Outcome::Refused(refusal) => self.release(&waits, Some(&refusal)),
             Outcome::Unknown => {

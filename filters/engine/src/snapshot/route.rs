@@ -17,6 +17,9 @@ pub enum Egress {
     Refusal(Refusal),
 }
 
+/// A query parameter: key and values, undecoded.
+pub type Parameter = (Box<str>, Box<[Box<str>]>);
+
 /// A route, compiled from [`EgressRoute`] when its record arrives.
 pub struct Route {
     /// Cluster name of the transport profile.
@@ -36,7 +39,7 @@ pub struct Route {
     /// Header lines to add where absent, names in lower case.
     pub headers: Box<[(Box<str>, Box<str>)]>,
     /// Query parameters to add where absent.
-    pub query_parameters: Box<[(Box<str>, Box<[Box<str>]>)]>,
+    pub query_parameters: Box<[Parameter]>,
     /// Milliseconds until response headers, if not the installation's default.
     pub headers_timeout_ms: Option<u32>,
 }

@@ -1,0 +1,243 @@
+//! Events of the host in, effects of the engine out.
+//!
+//! One VM has one [`State`] for all its plugin instances (root contexts), which come and go with the configuration: per
+//! view and control plane one [`Core`], so that two listeners poll once. State is borrowed only inside one event; the
+//! host runs what an event causes (a resumed stream, a failed call) after the event has returned. Should it ever
+//! call back sooner, the borrow fails and the request is refused: nothing panics and nothing passes unchecked.
+
+mod core;
+mod host;
+mod request;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
+
+use fairlead_engine::{egress, ingress, response::Exchange, snapshot::Egress, vm::Release};
+use fairlead_wire::{
+    config::{self, PluginConfig},
+    feed::IngressRecord,
+};
+use hashbrown::HashMap;
+
+use self::core::{Core, core_for};
+use crate::{
+    abi::{self, Buffer, Level},
+    metrics::Metrics,
+};
+
+pub(crate) use request::{on_request_headers, on_response_headers};
+
+/// How often time is looked at, milliseconds: bounds how late a request is given up or a call repeated.
+const TICK_MS: u32 = 200;
+
+#[derive(Default)]
+struct State {
+    roots: BTreeMap<u32, Root>,
+    egress: Vec<Core<Egress>>,
+    ingress: Vec<Core<IngressRecord>>,
+    metrics: Metrics,
+}
+
+/// A plugin instance: its pipeline and the index of its core.
+enum Root {
+    Egress(egress::Pipeline, usize),
+    Ingress(ingress::Pipeline, usize),
+}
+
+/// A request in progress.
+struct Stream {
+    root: u32,
+    /// Kept from the request's phase to the response's.
+    exchange: Option<Exchange>,
+    /// It was paused, so that the core knows it.
+    held: bool,
+}
+
+type Streams = HashMap<u32, Stream, std::hash::BuildHasherDefault<ContextHasher>>;
+
+/// Contexts are numbered by the host: one multiplication spreads them.
+#[derive(Default)]
+struct ContextHasher(u64);
+
+impl std::hash::Hasher for ContextHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u32((*byte).into());
+        }
+    }
+
+    fn write_u32(&mut self, context: u32) {
+        self.0 = (self.0 ^ u64::from(context)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+    static STREAMS: RefCell<Streams> = RefCell::default();
+    /// The time of the last tick or answer: near enough for a request's look-ups, and costs it no call.
+    static NOW_MS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Reads the clock.
+fn now_ms() -> u64 {
+    let now = abi::now_ms();
+    NOW_MS.set(now);
+    now
+}
+
+/// Runs `f` on the state; `None` if the host has called back in the middle of another event.
+fn with_state<R>(f: impl FnOnce(&mut State) -> R) -> Option<R> {
+    STATE.with(|state| state.try_borrow_mut().ok().map(|mut state| f(&mut state)))
+}
+
+fn with_streams<R>(f: impl FnOnce(&mut Streams) -> R) -> Option<R> {
+    STREAMS.with(|streams| streams.try_borrow_mut().ok().map(|mut streams| f(&mut streams)))
+}
+
+pub(crate) fn on_vm_start() {
+    // Where a panic arose helps; its message could show data.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map_or_else(String::new, ToString::to_string);
+        abi::log(Level::Error, &format!("fairlead: panic at {at}"));
+    }));
+    Metrics::vm_started();
+}
+
+/// A plugin instance starts, or has a new configuration. The first poll goes out from here.
+pub(crate) fn on_configure(root: u32, configuration_size: usize) -> bool {
+    let Some(config) = configuration(configuration_size) else { return false };
+    let kind = abi::property("plugin_root_id");
+    let now = now_ms();
+    let configured = with_state(|state| {
+        let instance = match kind.as_deref() {
+            Some(kind) if kind == config::EGRESS.as_bytes() => {
+                Root::Egress(egress::Pipeline::new(&config), core_for(&mut state.egress, &config, root, now))
+            }
+            Some(kind) if kind == config::INGRESS.as_bytes() => Root::Ingress(
+                ingress::Pipeline::new(&config),
+                core_for(&mut state.ingress, &config, root, now),
+            ),
+            _ => {
+                abi::log(Level::Error, "fairlead: the root id must be `egress` or `ingress`");
+                return false;
+            }
+        };
+        state.roots.insert(root, instance);
+        true
+    });
+    abi::set_tick_period(TICK_MS);
+    let releases = with_state(|state| state.send(now)).unwrap_or_default();
+    release(root, releases);
+    configured.unwrap_or(false)
+}
+
+/// No configuration at all means all defaults: nothing is ours.
+fn configuration(size: usize) -> Option<PluginConfig> {
+    if size == 0 {
+        return Some(PluginConfig::default());
+    }
+    let read = abi::buffer(Buffer::PluginConfiguration, size)
+        .ok_or_else(|| "it cannot be had from the host".to_owned())
+        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+    read.inspect_err(|error| abi::log(Level::Error, &format!("fairlead: plugin configuration: {error}"))).ok()
+}
+
+pub(crate) fn on_stream(context: u32, root: u32) {
+    with_streams(|streams| streams.insert(context, Stream { root, exchange: None, held: false }));
+}
+
+pub(crate) fn on_tick(root: u32) {
+    let now = now_ms();
+    let releases = with_state(|state| {
+        let State { egress, ingress, metrics, .. } = state;
+        let mut releases = Vec::new();
+        for core in egress.iter_mut().filter(|core| core.is_led_by(root)) {
+            releases.append(&mut core.tick(now, metrics));
+        }
+        for core in ingress.iter_mut().filter(|core| core.is_led_by(root)) {
+            releases.append(&mut core.tick(now, metrics));
+        }
+        releases
+    });
+    release(root, releases.unwrap_or_default());
+}
+
+pub(crate) fn on_call_response(root: u32, token: u32, body_size: usize) {
+    let now = now_ms();
+    let releases = with_state(|state| {
+        let State { egress, ingress, metrics, .. } = state;
+        let found = egress.iter_mut().find_map(|core| core.answered(token, body_size, now, metrics));
+        found.or_else(|| ingress.iter_mut().find_map(|core| core.answered(token, body_size, now, metrics)))
+    });
+    release(root, releases.flatten().unwrap_or_default());
+}
+
+/// A stream or a plugin instance has ended.
+pub(crate) fn on_delete(context: u32) {
+    let stream = with_streams(|streams| streams.remove(&context)).flatten();
+    match stream {
+        Some(Stream { held: false, .. }) => {}
+        Some(Stream { root, .. }) => {
+            with_state(|state| match state.roots.get(&root) {
+                Some(Root::Egress(_, core)) => state.egress.get_mut(*core).map(|core| core.forget(context)),
+                Some(Root::Ingress(_, core)) => state.ingress.get_mut(*core).map(|core| core.forget(context)),
+                None => None,
+            });
+        }
+        None => {
+            let now = now_ms();
+            let releases = with_state(|state| {
+                state.end(context);
+                state.send(now)
+            });
+            release(context, releases.unwrap_or_default());
+        }
+    }
+}
+
+/// Lets paused requests go on, each as if its event came now, and turns back to the context of the event.
+fn release(event: u32, releases: Vec<Release>) {
+    if releases.is_empty() {
+        return;
+    }
+    for Release { context, answer } in releases {
+        if abi::focus(context) {
+            request::go_on(context, answer);
+        }
+    }
+    abi::focus(event);
+}
+
+impl State {
+    /// Sends what is due in every core.
+    fn send(&mut self, now: u64) -> Vec<Release> {
+        let mut releases = Vec::new();
+        for core in &mut self.egress {
+            releases.append(&mut core.send(now));
+        }
+        for core in &mut self.ingress {
+            releases.append(&mut core.send(now));
+        }
+        releases
+    }
+
+    /// A plugin instance has ended: another one of the same core sends from now on.
+    fn end(&mut self, root: u32) {
+        self.roots.remove(&root);
+        let heir = |ours: &dyn Fn(&Root) -> bool| {
+            self.roots.iter().rev().find(|(_, root)| ours(root)).map(|(context, _)| *context)
+        };
+        for (index, core) in self.egress.iter_mut().enumerate() {
+            core.left_by(root, heir(&|root| matches!(root, Root::Egress(_, core) if *core == index)));
+        }
+        for (index, core) in self.ingress.iter_mut().enumerate() {
+            core.left_by(root, heir(&|root| matches!(root, Root::Ingress(_, core) if *core == index)));
+        }
+    }
+}
