@@ -1,0 +1,169 @@
+//! Closed-loop load: each connection sends its next request when the last answer is complete.
+
+mod client;
+mod report;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+pub use report::Report;
+
+use crate::{
+    Error, Result,
+    http::{Request, Tls},
+};
+
+/// Judges an answer: status and body. A `false` is counted as a wrong answer.
+pub type Judge = Arc<dyn Fn(u16, &[u8]) -> bool + Send + Sync>;
+
+/// What to send, and how.
+#[derive(Clone)]
+pub struct Load {
+    address: std::net::SocketAddr,
+    tls: Option<Tls>,
+    connections: usize,
+    requests: Vec<Vec<u8>>,
+    judge: Judge,
+}
+
+/// What all connections of a load share.
+struct Shared {
+    load: Load,
+    stop: AtomicBool,
+    next: AtomicU64,
+    limit: u64,
+}
+
+impl Load {
+    /// Load by `connections` keep-alive connections; each sends these requests in turn.
+    #[must_use]
+    pub fn new(address: std::net::SocketAddr, connections: usize, requests: &[Request]) -> Self {
+        Self {
+            address,
+            tls: None,
+            connections,
+            requests: requests.iter().map(Request::bytes).collect(),
+            judge: Arc::new(|_, _| true),
+        }
+    }
+
+    /// The same over TLS.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// The same with every answer judged.
+    #[must_use]
+    pub fn judge(mut self, judge: impl Fn(u16, &[u8]) -> bool + Send + Sync + 'static) -> Self {
+        self.judge = Arc::new(judge);
+        self
+    }
+
+    /// Sends `count` requests.
+    ///
+    /// # Errors
+    /// The generator itself cannot run; failed requests are in the report.
+    pub fn run(&self, count: u64) -> Result<Report> {
+        self.start(count)?.join()
+    }
+
+    /// Sends requests for `time`.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_for(&self, time: Duration) -> Result<Report> {
+        let running = self.start(u64::MAX)?;
+        std::thread::sleep(time);
+        running.stop()
+    }
+
+    /// Starts sending until [`Running::stop`].
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn background(&self) -> Result<Running> {
+        self.start(u64::MAX)
+    }
+
+    fn start(&self, limit: u64) -> Result<Running> {
+        if self.requests.is_empty() {
+            return Err(Error::new("a load needs a request"));
+        }
+        let shared = Arc::new(Shared {
+            load: self.clone(),
+            stop: AtomicBool::new(false),
+            next: AtomicU64::new(0),
+            limit,
+        });
+        let connector = self.tls.as_ref().map(|tls| client::connector(tls, self.address)).transpose()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || runtime.block_on(all(for_thread, connector)));
+        Ok(Running { shared, thread })
+    }
+}
+
+async fn all(shared: Arc<Shared>, connector: Option<client::Connector>) -> Report {
+    let begin = Instant::now();
+    let tasks: Vec<_> = (0..shared.load.connections)
+        .map(|_| tokio::spawn(client::drive(Arc::clone(&shared), connector.clone())))
+        .collect();
+    let mut report = Report::default();
+    for task in tasks {
+        if let Ok(part) = task.await {
+            report.add(part);
+        }
+    }
+    report.finish(begin.elapsed());
+    report
+}
+
+impl Shared {
+    /// The next request's bytes; none when it is time to end.
+    fn request(&self) -> Option<&[u8]> {
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if number >= self.limit {
+            return None;
+        }
+        let index = usize::try_from(number % self.load.requests.len().max(1) as u64).unwrap_or(0);
+        self.load.requests.get(index).map(Vec::as_slice)
+    }
+}
+
+/// A load that is running.
+pub struct Running {
+    shared: Arc<Shared>,
+    thread: JoinHandle<Report>,
+}
+
+impl Running {
+    /// Requests begun so far.
+    #[must_use]
+    pub fn begun(&self) -> u64 {
+        self.shared.next.load(Ordering::Relaxed)
+    }
+
+    /// Ends it after the answers that are under way.
+    ///
+    /// # Errors
+    /// The generator itself failed.
+    pub fn stop(self) -> Result<Report> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.join()
+    }
+
+    fn join(self) -> Result<Report> {
+        self.thread.join().map_err(|_| Error::new("the load generator failed"))
+    }
+}
