@@ -1,12 +1,64 @@
-//! Feed pages: what the plugin reads from the control plane.
+//! Feed pages and grants: what the plugin reads from the control plane.
+//!
+//! An input is a conversation: each line answers the next call. `-` is a call that is lost, `503` such an answer;
+//! anything else is the body of an answer with status 200.
 
 use std::fmt::Debug;
 
-use fairlead_wire::feed::{EgressRecord, Hashes, IngressRecord, Poll, Records, Report, Wanted, record_hash};
+use fairlead_engine::{
+    call::Answer,
+    snapshot::{Egress, Entry},
+    step::WaitFor,
+    vm::{Purpose, Vm},
+};
+use fairlead_wire::{
+    config::PluginConfig,
+    feed::{EgressRecord, Hashes, IngressRecord, Poll, Records, Report, Wanted, record_hash},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Reads `input` as each kind of page, as either side would.
+/// Answers are this far apart, milliseconds: no pause lasts so long.
+const APART_MS: u64 = 60_000;
+
+/// Holds the conversation with a plugin of either view, and reads each answer as each kind of page.
 pub fn run(input: &[u8]) {
+    let answers: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+    answers.iter().for_each(|answer| pages(answer));
+    converse::<Egress>(&answers);
+    converse::<IngressRecord>(&answers);
+}
+
+/// A plugin asks, and a request waits for a grant meanwhile.
+fn converse<E: Entry>(answers: &[&[u8]]) {
+    let mut vm = Vm::<E>::new(&PluginConfig::default(), 1);
+    let mut now_ms = 0;
+    let mut answers = answers.iter().copied();
+    loop {
+        now_ms += APART_MS;
+        vm.tick(now_ms);
+        let _ = vm.hold(1, WaitFor::Grant("g1"), now_ms);
+        let _ = vm.hold(2, WaitFor::Snapshot, now_ms);
+        let calls = vm.calls(now_ms);
+        // A client that asks no more, whatever it was told, would never hear of a change.
+        assert!(calls.iter().any(|(purpose, _)| *purpose == Purpose::Feed));
+        for (purpose, _) in calls {
+            let Some(answer) = answers.next() else { return };
+            let answer = match answer {
+                b"-" => Answer::Lost,
+                b"503" => Answer::Served { status: 503, body: b"" },
+                body => Answer::Served { status: 200, body },
+            };
+            vm.answered(purpose, now_ms, answer);
+        }
+        // An age, a table and a listing that has ended come together.
+        assert_eq!(vm.table().is_some(), vm.age_ms(now_ms).is_some());
+        assert_eq!(vm.table().is_some(), vm.feed().counters().listings > 0);
+        vm.forget(1);
+        vm.forget(2);
+    }
+}
+
+fn pages(input: &[u8]) {
     page::<Poll<EgressRecord>>(input);
     page::<Poll<IngressRecord>>(input);
     page::<Hashes>(input);

@@ -4,12 +4,23 @@
 //! `tests/replay.rs` calls them with the committed inputs of `corpus/` on any toolchain. A function panics if the
 //! parser does, or if what it read contradicts itself. An input that once failed is added to `corpus/` by hand.
 
+mod bytes;
 pub mod feed;
+pub mod headers;
 pub mod names;
+pub mod path;
+pub mod requests;
 pub mod xfcc;
 
 /// A function that must return for any input.
 pub type Target = fn(&[u8]);
 
 /// All targets by name: the directory in `corpus/`, and `fuzz-` + name is the program.
-pub const TARGETS: &[(&str, Target)] = &[("feed", feed::run), ("names", names::run), ("xfcc", xfcc::run)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("feed", feed::run),
+    ("headers", headers::run),
+    ("names", names::run),
+    ("path", path::run),
+    ("requests", requests::run),
+    ("xfcc", xfcc::run),
+];

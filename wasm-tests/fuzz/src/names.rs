@@ -1,9 +1,19 @@
-//! Names: certificates' subjects.
+//! Names: certificates' subjects, and names of services that become path segments.
 
+use fairlead_app_router::normalise;
 use fairlead_client_identity::{Subject, matches, name};
 
-/// Reads `input` as an RFC 2253 name.
+/// Reads `input` as an RFC 2253 name, and as the name of a service.
 pub fn run(input: &[u8]) {
+    subject(input);
+    if let Ok(name) = std::str::from_utf8(input) {
+        let segment = normalise(name);
+        assert!(segment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-')), "{segment}");
+        assert!(segment.len() <= 57 && !segment.starts_with('-') && !segment.contains("--"), "{segment}");
+    }
+}
+
+fn subject(input: &[u8]) {
     let Ok(subject) = Subject::parse(input) else { return };
     let common_name = subject.common_name();
     assert!(!common_name.is_empty());
