@@ -1,0 +1,14 @@
+//! Objects in, views out: what a store would say, and what comes of it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests; helpers included")]
+
+mod entries;
+mod explain;
+mod ingress;
+mod last_good;
+mod names;
+mod oauth;
+mod redaction;
+mod scale;
+mod support;
+mod targets;
+mod transport;
