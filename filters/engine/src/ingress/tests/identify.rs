@@ -1,5 +1,8 @@
 //! `identify` mode: says who it is, and leaves the rest to others.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 fn identified(path: &str, xfcc: &str, peer: &Peer, view: Option<u64>) -> Vec<String> {
