@@ -41,9 +41,10 @@ fn check_split(ports: Ports, path: &[u8], split: &Split<'_>) {
 }
 
 fn exchange(split: &Split<'_>, base: &Base, encode: bool, query: &[u8], redirect: &[u8]) {
-    let mut alone = Vec::new();
-    assert!(join(&mut alone, base, b"", encode).is_ok());
-    let stem = alone.strip_suffix(b"/").unwrap_or(&alone);
+    // A base path that goes out alone may be spelt otherwise (AG §5.1).
+    let mut plain = Vec::new();
+    assert!(join(&mut plain, base, b"x", encode).is_ok());
+    let stem = plain.strip_suffix(b"/x").unwrap_or_default();
 
     let mut out = b"before".to_vec();
     if join(&mut out, base, split.rest, encode).is_err() {
