@@ -4,6 +4,8 @@ use rcgen::{
     CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType, string::Ia5String,
 };
 
+use x509_parser::{extensions::GeneralName, prelude::FromDer};
+
 use crate::{Error, validity};
 
 /// How long a leaf lives, days; it is renewed long before (see [`Validity::due`](crate::Validity::due)).
@@ -67,6 +69,25 @@ pub fn self_signed_server(leaf: &Leaf, now: i64) -> Result<Pair, Error> {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(failed)?;
     let certificate = params(leaf, now)?.self_signed(&key).map_err(failed)?;
     Ok(Pair { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+}
+
+/// URI and DNS names of the first certificate of a PEM text, in its order.
+///
+/// # Errors
+/// [`Error::Read`] when there is none.
+pub fn names(pem: &str) -> Result<Vec<String>, Error> {
+    let failed = |reason: String| Error::Read { what: "certificate", reason };
+    let (_, pem) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|e| failed(e.to_string()))?;
+    let (_, certificate) = x509_parser::certificate::X509Certificate::from_der(&pem.contents)
+        .map_err(|e| failed(e.to_string()))?;
+    let names = certificate.subject_alternative_name().map_err(|e| failed(e.to_string()))?;
+    let names = names.map(|names| {
+        names.value.general_names.iter().filter_map(|name| match name {
+            GeneralName::URI(name) | GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        })
+    });
+    Ok(names.into_iter().flatten().collect())
 }
 
 pub(crate) fn params(leaf: &Leaf, now: i64) -> Result<CertificateParams, Error> {

@@ -12,7 +12,7 @@ pub mod leaf;
 pub mod validity;
 
 pub use authority::Authority;
-pub use leaf::{Leaf, Pair, self_signed_server};
+pub use leaf::{Leaf, Pair, names, self_signed_server};
 pub use validity::Validity;
 
 /// Why a certificate could not be made or read.

@@ -198,8 +198,8 @@ impl Dialler {
         if let Some(address) = addresses.first() {
             failure = DialError::Refused { host, address: *address };
         }
-        for address in addresses.into_iter().filter(|address| self.guard.allows(*address)) {
-            let address = SocketAddr::new(address, port);
+        let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port));
+        for address in addresses.filter(|address| self.guard.allows(*address)) {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(source) => failure = DialError::Connect { address, source },
@@ -228,11 +228,18 @@ where
     Ok(Answer { response, deadline, _connection: connection })
 }
 
-/// A dialler for the configuration's targets.
+/// A dialler for the configuration's targets; `never` are our own addresses.
 ///
 /// # Errors
 /// A sentence when the bundle of trusted CAs or the resolver cannot be used.
-pub fn from_config(config: &crate::config::TargetsConfig) -> Result<Arc<Dialler>, String> {
+pub fn from_config(
+    config: &crate::config::TargetsConfig,
+    never: &[SocketAddr],
+) -> Result<Arc<Dialler>, String> {
     let resolver = Resolver::new(&config.name_servers)?;
-    Ok(Arc::new(Dialler::new(Guard::new(&config.allow), resolver, SystemRoots::new(config.system_ca()))))
+    Ok(Arc::new(Dialler::new(
+        Guard::new(&config.allow, never),
+        resolver,
+        SystemRoots::new(config.system_ca()),
+    )))
 }

@@ -1,14 +1,24 @@
 //! The control plane: stores, feed, grants, status and the command line.
 //!
-//! Objects come from a [`store`], the model compiles them, [`publish`] brings what changed first to Envoy's files and
-//! then to the [`feed`], and to the [`grants`] broker. Gateways read feed and grants over [`mtls`].
+//! Objects come from a [`store`], the model compiles them in [`control`], [`publish`] brings what changed first to Envoy's
+//! files ([`gateways`]) and then to the [`feed`] and the [`grants`] broker. Gateways read feed and grants over [`mtls`].
+//! [`run`] starts all of it.
 
+pub mod admin;
+pub mod certificates;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod dial;
 pub mod feed;
+pub mod files;
+pub mod gateways;
 pub mod grants;
 pub mod health;
 pub mod mtls;
+pub mod publish;
+pub mod run;
 pub mod state;
+pub mod status;
 pub mod store;
 pub mod telemetry;

@@ -1,2 +1,5 @@
-//! placeholder
-fn main() {}
+//! The binary: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    fairlead::cli::main()
+}

@@ -51,3 +51,9 @@ impl Core {
         }
     }
 }
+
+/// Waits for the moment at which the process is to end.
+pub async fn drained(draining: &mut watch::Receiver<bool>) {
+    // The sender gone means the same.
+    let _ = draining.wait_for(|on| *on).await;
+}

@@ -23,7 +23,11 @@ use tokio::{
 };
 
 use super::{hub::Hub, page};
-use crate::{mtls::Peer, state::Shared, telemetry::metrics::Metrics};
+use crate::{
+    mtls::Peer,
+    state::{Shared, drained},
+    telemetry::metrics::Metrics,
+};
 
 /// How many published revisions wait for the first poll that shows them in force.
 const PENDING: usize = 64;
@@ -182,7 +186,7 @@ async fn poll(
         let woken = async {
             tokio::select! {
                 _ = changed.changed() => {}
-                _ = draining.wait_for(|on| *on) => {}
+                () = drained(&mut draining) => {}
             }
         };
         let _ = timeout_at(until, woken).await;

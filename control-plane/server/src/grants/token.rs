@@ -112,11 +112,7 @@ impl Outgoing {
                 headers.append(name, value);
             }
         }
-        let form = [
-            ("client_id", id),
-            ("client_secret", secret),
-            ("grant_type", "client_credentials"),
-        ];
+        let form = [("client_id", id), ("client_secret", secret), ("grant_type", "client_credentials")];
         let form = form.map(|(key, value)| (key.into(), Box::from([value.into()])));
         let mut body = Vec::new();
         query::reserialise(&mut body, b"", &form);
@@ -163,7 +159,8 @@ impl Outgoing {
 
 fn add_parameters(url: &mut Url, parameters: &[(String, Vec<SecretString>)]) {
     if !parameters.is_empty() {
-        let values = |values: &[SecretString]| values.iter().map(|value| value.expose_secret().into()).collect();
+        let values =
+            |values: &[SecretString]| values.iter().map(|value| value.expose_secret().into()).collect();
         let parameters: Vec<query::Parameter> =
             parameters.iter().map(|(key, all)| (key.as_str().into(), values(all))).collect();
         let mut query = Vec::new();

@@ -17,6 +17,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::Identities;
+use crate::state::drained;
 
 /// How long a TLS handshake and request headers may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -55,7 +56,7 @@ pub async fn serve(listener: Listener, router: Router, mut draining: watch::Rece
     loop {
         let accepted = tokio::select! {
             accepted = listener.socket.accept() => accepted,
-            _ = draining.wait_for(|on| *on) => break,
+            () = drained(&mut draining) => break,
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,

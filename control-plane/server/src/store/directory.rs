@@ -51,8 +51,10 @@ impl DirectoryStore {
 
 impl Store for DirectoryStore {
     fn watch(self) -> Result<mpsc::Receiver<Batch>, StoreError> {
-        let failed =
-            |path: &Path, reason: String| StoreError { what: format!("cannot read {}", path.display()), reason };
+        let failed = |path: &Path, reason: String| StoreError {
+            what: format!("cannot read {}", path.display()),
+            reason,
+        };
         if !self.directory.is_dir() {
             let reason = "it is no directory; make it, or name another in `resources`".to_owned();
             return Err(failed(&self.directory, reason));
@@ -183,7 +185,8 @@ impl Follower {
 
     /// Looks at all that is pending and not being written.
     fn look(&mut self) -> Vec<Event> {
-        let (now, later) = std::mem::take(&mut self.pending).into_iter().partition(|p| !self.writing.contains(p));
+        let (now, later) =
+            std::mem::take(&mut self.pending).into_iter().partition(|p| !self.writing.contains(p));
         self.pending = later;
         let files = self.files(now);
         let mut read = BTreeMap::new();
@@ -236,7 +239,13 @@ impl Follower {
         files
     }
 
-    fn take(&mut self, path: &Path, got: Read, again: &HashSet<fairlead_resources::ObjectRef>, events: &mut Vec<Event>) {
+    fn take(
+        &mut self,
+        path: &Path,
+        got: Read,
+        again: &HashSet<fairlead_resources::ObjectRef>,
+        events: &mut Vec<Event>,
+    ) {
         let name = self.relative(path);
         let update = match got {
             Read::Content(content) => self.catalog.set(&name, &content, again),
@@ -272,7 +281,10 @@ impl Follower {
                 file: self.directory.display().to_string(),
                 document: None,
                 field: String::new(),
-                reason: format!("{} files or directories are not read (store.maxFiles, store.maxDepth)", self.left_out),
+                reason: format!(
+                    "{} files or directories are not read (store.maxFiles, store.maxDepth)",
+                    self.left_out
+                ),
             });
         }
         if problems == self.told {

@@ -128,7 +128,10 @@ impl Catalog {
             let hash = self.hasher.hash_one(document.text);
             let known = by_hash.get(&hash).copied();
             if let Some(known) = known.filter(|known| !again.contains(&known.reference)) {
-                reader.keep(&document, Known { hash, reference: known.reference.clone(), version: known.version.clone() });
+                reader.keep(
+                    &document,
+                    Known { hash, reference: known.reference.clone(), version: known.version.clone() },
+                );
                 continue;
             }
             let version = match known {
@@ -154,8 +157,7 @@ impl Catalog {
                 update.events.push(Event::Apply(object));
             }
         }
-        self.files
-            .insert(path.to_owned(), File { documents: reader.documents, problems: reader.problems });
+        self.files.insert(path.to_owned(), File { documents: reader.documents, problems: reader.problems });
         update
     }
 

@@ -77,7 +77,10 @@ mod tests {
         assert_eq!(texts("---\na: 1\n---\nb: 2\n"), [(1, 0, "a: 1"), (2, 2, "b: 2")]);
         assert_eq!(texts("a: 1\n---\n# nothing\n---\nb: 2"), [(1, 0, "a: 1"), (3, 3, "b: 2")]);
         assert_eq!(texts("a: 1\n...\n---\nb: 2"), [(1, 0, "a: 1"), (3, 2, "b: 2")]);
-        assert_eq!(texts("a: |\n  ---\n  x\nb: ---x\n---x: 1\n"), [(1, 0, "a: |\n  ---\n  x\nb: ---x\n---x: 1")]);
+        assert_eq!(
+            texts("a: |\n  ---\n  x\nb: ---x\n---x: 1\n"),
+            [(1, 0, "a: |\n  ---\n  x\nb: ---x\n---x: 1")]
+        );
         assert_eq!(texts("--- {a: 1}\n"), [(1, 0, "{a: 1}")]);
         assert_eq!(texts("---\r\na: 1\r\n---\r\nb: 2\r\n"), [(1, 0, "a: 1"), (2, 2, "b: 2")]);
         assert!(texts("").is_empty() && texts("---\n---\n# x\n").is_empty());

@@ -1,0 +1,183 @@
+//! The control plane's heart: one task that owns the index, feeds it from the store and publishes what comes out.
+//!
+//! Everything that needs the index asks this task ([`Question`]), so that nothing is locked while it compiles.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use fairlead_model::{Changes, Explanation, Index};
+use fairlead_resources::ObjectRef;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    publish::Publisher,
+    state::{Shared, drained},
+    status::{self, Status},
+    store::{Batch, Event, StoreProblem},
+};
+
+/// After a file could not be written, the next try comes after this time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What the admin socket asks.
+pub enum Question {
+    /// How things are.
+    Status(oneshot::Sender<Status>),
+    /// How a call of this path would be answered.
+    Explain(String, oneshot::Sender<Explanation>),
+}
+
+/// The task.
+pub struct Control {
+    index: Index,
+    publisher: Publisher,
+    state: Shared,
+    /// Objects that are there, for the count.
+    objects: BTreeSet<ObjectRef>,
+    store_problems: Vec<StoreProblem>,
+    /// Applications with problems, and how many.
+    troubled: HashMap<String, usize>,
+    /// Compiled, but files could not be written.
+    unpublished: VecDeque<(Changes, Instant)>,
+}
+
+impl Control {
+    /// With nothing known yet.
+    #[must_use]
+    pub fn new(index: Index, publisher: Publisher, state: Shared) -> Self {
+        Self {
+            index,
+            publisher,
+            state,
+            objects: BTreeSet::new(),
+            store_problems: Vec::new(),
+            troubled: HashMap::new(),
+            unpublished: VecDeque::new(),
+        }
+    }
+
+    /// Takes one batch: compiles and publishes it.
+    pub async fn take(&mut self, batch: Batch) {
+        for event in latest(batch.events) {
+            match event {
+                Event::Apply(object) => {
+                    self.objects.insert(object.reference());
+                    self.index.apply(object);
+                }
+                Event::Delete(reference) => {
+                    self.objects.remove(&reference);
+                    self.index.delete(&reference);
+                }
+            }
+        }
+        let changes = self.index.changes();
+        self.report(&changes, batch.problems);
+        // Even without changes the first batch has the gateways' files written.
+        self.unpublished.push_back((changes, batch.seen));
+        self.publish().await;
+    }
+
+    async fn publish(&mut self) {
+        while let Some((changes, seen)) = self.unpublished.front() {
+            if let Err(error) = self.publisher.publish(changes).await {
+                tracing::error!(%error, "changes wait until the gateways' files can be written");
+                return;
+            }
+            self.state.metrics.published(seen.elapsed());
+            self.unpublished.pop_front();
+        }
+        let problems = self.troubled.values().sum::<usize>() + self.store_problems.len();
+        self.state.metrics.resources(self.objects.len(), problems, self.publisher.profiles());
+    }
+
+    /// A line for each thing that is newly wrong, and one when it is over.
+    fn report(&mut self, changes: &Changes, store: Option<Vec<StoreProblem>>) {
+        if let Some(problems) = store {
+            for problem in problems.iter().filter(|problem| !self.store_problems.contains(problem)) {
+                let StoreProblem { file, document, field, reason } = problem;
+                tracing::warn!(
+                    file,
+                    document,
+                    field,
+                    reason,
+                    "a manifest cannot be used; its last good state stays"
+                );
+            }
+            if problems.is_empty() && !self.store_problems.is_empty() {
+                tracing::info!("all manifests can be used again");
+            }
+            self.store_problems = problems;
+        }
+        for name in &changes.problems {
+            let problems = self.index.problems(name);
+            for problem in problems {
+                let (field, reason) = (&problem.field, problem.reason.as_str());
+                tracing::warn!(application = name, field, reason, detail = %problem, "an Application has a problem");
+            }
+            if problems.is_empty() {
+                if self.troubled.remove(name).is_some() {
+                    tracing::info!(application = name, "an Application has no problem any longer");
+                }
+            } else {
+                self.troubled.insert(name.clone(), problems.len());
+            }
+        }
+    }
+
+    /// Serves batches and questions until the store ends or the process drains.
+    pub async fn run(mut self, mut batches: mpsc::Receiver<Batch>, mut questions: mpsc::Receiver<Question>) {
+        let mut draining = self.state.draining.clone();
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                () = drained(&mut draining) => return,
+                batch = batches.recv() => match batch {
+                    Some(batch) => self.take(batch).await,
+                    None => return tracing::error!("the store has ended; what is published stays"),
+                },
+                Some(question) = questions.recv() => self.answer(question),
+                () = tokio::time::sleep(wake) => {
+                    self.publish().await;
+                    if let Err(error) = self.publisher.collect() {
+                        tracing::error!(%error, "unused transport profiles stay for now");
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_wake(&self) -> Duration {
+        let collection = self.publisher.next_collection();
+        let collection =
+            collection.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
+        if self.unpublished.is_empty() { collection.max(AGAIN) } else { AGAIN }
+    }
+
+    fn answer(&self, question: Question) {
+        // Whoever asked may have left.
+        match question {
+            Question::Status(answer) => {
+                let _ = answer.send(status::gather(&self.index, &self.state, &self.store_problems));
+            }
+            Question::Explain(path, answer) => {
+                let _ = answer.send(self.index.explain(&path));
+            }
+        }
+    }
+}
+
+/// The last event about each object: a file that was renamed is gone and there again, which is no deletion.
+fn latest(events: Vec<Event>) -> Vec<Event> {
+    let reference = |event: &Event| match event {
+        Event::Apply(object) => object.reference(),
+        Event::Delete(reference) => reference.clone(),
+    };
+    let mut last = HashMap::new();
+    for (at, event) in events.iter().enumerate() {
+        last.insert(reference(event), at);
+    }
+    let kept = |at: usize, event: &Event| last.get(&reference(event)) == Some(&at);
+    events.into_iter().enumerate().filter(|(at, event)| kept(*at, event)).map(|(_, event)| event).collect()
+}

@@ -1,0 +1,195 @@
+//! The embedded gateways' files: rendered from configuration and transport profiles, written where Envoy watches.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use fairlead_render::{
+    Admin, Control, EgressGateway, Files, Gateway, IngressGateway, Pair, Pipeline, Profile, Resolver,
+};
+use fairlead_wire::{config::PluginConfig, feed::View};
+
+use crate::{
+    certificates::Certificates,
+    config::{Config, IngressConfig, PipelineConfig},
+    files::{self, FileError},
+};
+
+/// What the renderer is told, once a process; one gateway each.
+pub enum Rendered {
+    /// The egress gateway.
+    Egress(Box<EgressGateway>),
+    /// The ingress gateway.
+    Ingress(Box<IngressGateway>),
+}
+
+/// Where the control plane listens, as its gateways see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// mTLS.
+    pub gateways: SocketAddr,
+    /// Plain.
+    pub health: SocketAddr,
+    /// Plain.
+    pub metrics: SocketAddr,
+}
+
+impl Rendered {
+    /// The egress gateway of this configuration, if it has one. `state` is absolute.
+    #[must_use]
+    pub fn egress(config: &Config, state: &Path, addresses: &Addresses) -> Option<Self> {
+        let egress = config.gateways.egress.as_ref()?;
+        let mut gateway = common(config, state, addresses, View::Egress);
+        gateway.bind = egress.address;
+        gateway.plugin.hosts.clone_from(&egress.hosts);
+        gateway.access_log = egress.access_log.as_deref().map(absolute);
+        if let Some(admin) = egress.admin {
+            gateway.admin = Admin::Address(admin);
+        }
+        let mut rendered = EgressGateway::new(gateway, reachable(addresses.health));
+        rendered.manual_port = egress.manual_port;
+        rendered.ucl_port = egress.ucl_port;
+        rendered.health_port = egress.health_port;
+        rendered.headers_timeout = config.gateways.headers_timeout.get();
+        Some(Self::Egress(Box::new(rendered)))
+    }
+
+    /// The ingress gateway of this configuration, if it has one. Composes its bundle of client CAs.
+    ///
+    /// # Errors
+    /// [`FileError`] when a client CA cannot be read or the bundle not be written.
+    pub fn ingress(config: &Config, state: &Path, addresses: &Addresses) -> Result<Option<Self>, FileError> {
+        let Some(ingress) = config.gateways.ingress.as_ref() else { return Ok(None) };
+        let certificates = Certificates::new(state);
+        let mut gateway = common(config, state, addresses, View::Ingress);
+        gateway.bind = ingress.address;
+        gateway.plugin.hosts.clone_from(&ingress.hosts);
+        gateway.access_log = ingress.access_log.as_deref().map(absolute);
+        if let Some(admin) = ingress.admin {
+            gateway.admin = Admin::Address(admin);
+        }
+        let server = match &ingress.certificate {
+            Some(pair) => Pair { certificate: absolute(&pair.certificate), key: absolute(&pair.key) },
+            None => pair(&certificates, "ingress-server"),
+        };
+        let bundle = compose(ingress, &certificates)?;
+        let mut rendered = IngressGateway::new(gateway, ingress.port, server, bundle);
+        rendered.pipeline = match ingress.pipeline {
+            PipelineConfig::Route => Pipeline::Route,
+            PipelineConfig::Identify(address) => Pipeline::Identify(address),
+        };
+        Ok(Some(Self::Ingress(Box::new(rendered))))
+    }
+
+    /// Writes all files that differ from what is there, `bootstrap.json` last; says whether any did.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn write<'a>(&self, profiles: impl IntoIterator<Item = &'a Profile>) -> Result<bool, FileError> {
+        let (directory, mut files): (_, Files) = match self {
+            Self::Egress(gateway) => (&gateway.gateway.directory, fairlead_render::egress(gateway, profiles)),
+            Self::Ingress(gateway) => {
+                (&gateway.gateway.directory, fairlead_render::ingress(gateway, profiles))
+            }
+        };
+        let bootstrap = files.remove_entry("bootstrap.json");
+        let mut changed = false;
+        for (name, content) in files.into_iter().chain(bootstrap) {
+            let path = directory.join(name);
+            if let Some(parent) = path.parent() {
+                files::make_private(parent)?;
+            }
+            // A JSON value always has a text.
+            let text = serde_json::to_vec_pretty(&content).unwrap_or_default();
+            changed |= files::replace(&path, &text, 0o600)?;
+        }
+        Ok(changed)
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        match self {
+            Self::Egress(gateway) => &gateway.gateway.directory,
+            Self::Ingress(gateway) => &gateway.gateway.directory,
+        }
+    }
+}
+
+fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> Gateway {
+    let certificates = Certificates::new(state);
+    let control = Control {
+        address: reachable(addresses.gateways),
+        server_name: config.control.server_name.clone(),
+        ca: certificates.certificate("ca"),
+        client: pair(&certificates, view.as_str()),
+    };
+    let gateways = &config.gateways;
+    let node = format!("fairlead-{}", view.as_str());
+    let mut gateway = Gateway::new(&node, state.join(view.as_str()), absolute(&gateways.module), control);
+    let milliseconds = |span: crate::config::Span| u64::try_from(span.get().as_millis()).unwrap_or(u64::MAX);
+    gateway.plugin = PluginConfig {
+        hold_ms: u32::try_from(milliseconds(gateways.hold)).unwrap_or(u32::MAX),
+        max_held: gateways.max_held,
+        stale_warning_ms: milliseconds(gateways.stale_warning),
+        max_staleness_ms: milliseconds(gateways.max_staleness),
+        ..PluginConfig::default()
+    };
+    gateway.plugin.control.authority.clone_from(&config.control.server_name);
+    gateway.system_ca = absolute(&config.targets.system_ca());
+    gateway.allow.clone_from(&config.targets.allow);
+    gateway.never.extend([addresses.gateways, addresses.health, addresses.metrics].map(reachable));
+    if !config.targets.name_servers.is_empty() {
+        gateway.resolver = Resolver::Servers(config.targets.name_servers.clone());
+    }
+    gateway.idle = gateways.idle_timeout.get();
+    gateway.connect_timeout = gateways.connect_timeout.get();
+    gateway.request_headers_timeout = gateways.request_headers_timeout.get();
+    gateway
+}
+
+/// An address to connect to, for one that may be bound to all interfaces.
+#[must_use]
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(std::net::Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(std::net::Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+/// Envoy runs in another directory than we do.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn pair(certificates: &Certificates, name: &str) -> Pair {
+    Pair { certificate: certificates.certificate(name), key: certificates.key(name) }
+}
+
+/// One bundle of all client CAs (decision 8), each once. Without any, nobody can be known: Fairlead's own CA stands
+/// there, which issues no client certificates to external systems.
+fn compose(ingress: &IngressConfig, certificates: &Certificates) -> Result<PathBuf, FileError> {
+    let mut bundle = BTreeMap::new();
+    for path in &ingress.client_ca {
+        let text = fs::read_to_string(path).map_err(|source| FileError {
+            verb: "read",
+            path: path.clone(),
+            source,
+        })?;
+        bundle.insert(text.trim().to_owned(), ());
+    }
+    if bundle.is_empty() {
+        let own = certificates.certificate("ca");
+        bundle.insert(files::read_optional(&own)?.unwrap_or_default().trim().to_owned(), ());
+    }
+    let mut text = bundle.into_keys().collect::<Vec<_>>().join("\n");
+    text.push('\n');
+    let path = certificates.certificate("client-ca");
+    files::replace(&path, text.as_bytes(), 0o644)?;
+    Ok(path)
+}

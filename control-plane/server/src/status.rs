@@ -1,0 +1,128 @@
+//! `fairlead status`: how things are, as data and as text. Evaluated by the running control plane.
+
+use std::fmt;
+
+use fairlead_model::{Index, Problem};
+use fairlead_wire::feed::View;
+use serde::Serialize;
+
+use crate::{state::Shared, store::StoreProblem};
+
+/// How things are.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Epoch of the feed: new with each start.
+    pub epoch: String,
+    /// The two views.
+    pub views: Vec<ViewStatus>,
+    /// How many grants are known.
+    pub grants: usize,
+    /// All Applications.
+    pub applications: Vec<ApplicationStatus>,
+    /// Manifests that cannot be used.
+    pub manifests: Vec<StoreProblem>,
+}
+
+/// One view of the feed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ViewStatus {
+    /// `egress` or `ingress`.
+    pub view: &'static str,
+    /// Revision of its last change.
+    pub revision: u64,
+    /// How many records it has.
+    pub records: usize,
+    /// Transport profiles that the gateway lacks, and for how many seconds.
+    pub missing_profiles: Vec<(String, u64)>,
+}
+
+/// One Application.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplicationStatus {
+    /// Its name.
+    pub name: String,
+    /// How many services it has.
+    pub services: usize,
+    /// API entries that can be called.
+    pub callable: usize,
+    /// API entries that are refused.
+    pub refused: usize,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+pub(crate) fn gather(index: &Index, state: &Shared, manifests: &[StoreProblem]) -> Status {
+    let view = |view: View| {
+        let lane = state.lane(view);
+        let missing = lane.missing_profiles().into_iter().map(|(id, time)| (id, time.as_secs())).collect();
+        let hub = lane.read();
+        ViewStatus {
+            view: view.as_str(),
+            revision: hub.revision(),
+            records: hub.len(),
+            missing_profiles: missing,
+        }
+    };
+    let applications = index.applications().map(|overview| ApplicationStatus {
+        name: overview.name.to_owned(),
+        services: overview.services,
+        callable: overview.callable,
+        refused: overview.refused,
+        problems: overview.problems.to_vec(),
+    });
+    Status {
+        epoch: state.lane(View::Egress).read().epoch().to_owned(),
+        views: vec![view(View::Egress), view(View::Ingress)],
+        grants: state.broker.len(),
+        applications: applications.collect(),
+        manifests: manifests.to_vec(),
+    }
+}
+
+/// How many healthy Applications are listed one by one.
+const LISTED: usize = 50;
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for view in &self.views {
+            writeln!(f, "{}: {} records, revision {}", view.view, view.records, view.revision)?;
+            for (profile, seconds) in &view.missing_profiles {
+                writeln!(f, "  the gateway has no transport profile {profile} (for {seconds} s)")?;
+            }
+        }
+        writeln!(f, "grants: {}", self.grants)?;
+        let sound = self.applications.iter().filter(|application| application.problems.is_empty());
+        let troubled = self.applications.iter().filter(|application| !application.problems.is_empty());
+        writeln!(f, "applications: {}", self.applications.len())?;
+        for application in sound.clone().take(LISTED) {
+            writeln!(f, "  {application}")?;
+        }
+        if let Some(more) = sound.count().checked_sub(LISTED).filter(|more| *more > 0) {
+            writeln!(f, "  and {more} more without problems")?;
+        }
+        for application in troubled {
+            writeln!(f, "  {application}")?;
+            for problem in &application.problems {
+                writeln!(f, "    {problem}")?;
+            }
+        }
+        if !self.manifests.is_empty() {
+            writeln!(f, "manifests that cannot be used (their last good state stays):")?;
+            for problem in &self.manifests {
+                writeln!(f, "  {problem}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ApplicationStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, services, callable, refused, .. } = self;
+        write!(f, "{name}: {services} services, {callable} entries callable")?;
+        if *refused > 0 { write!(f, ", {refused} refused") } else { Ok(()) }
+    }
+}
