@@ -3,6 +3,9 @@
 //! Order of decisions: host ours? → path names an application (404) → certificate (V1) → server name (421) → name empty (V2) → view
 //! there, and fresh (503) → application (V3) → subject (V4) → path (V5) → sink. Certificate problems come before path problems, as in CV §3.
 //!
+//! What the record does not say yet comes with enrolment and takes its place after the subject: the CA source that an
+//! Application's certificates must have, and revocation (decisions 9, 10, 37).
+//!
 //! `identify` mode answers nothing but staleness: it sets or removes `x-application`, and leaves XFCC and routing to
 //! whoever composed the chain.
 
