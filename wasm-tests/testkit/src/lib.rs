@@ -5,16 +5,19 @@
 //! [`http`] sends exactly the bytes a test wants, [`load`] many of them, [`canary`] looks for secrets in whatever
 //! the processes wrote. The API blocks: a test is a plain `#[test]`.
 
+pub mod bed;
 pub mod canary;
 pub mod certs;
 pub mod double;
 pub mod envoy;
 pub mod error;
 pub mod external;
+pub mod fairlead;
 pub mod http;
 pub mod load;
 pub mod oauth;
 pub mod process;
+pub mod resources;
 pub mod wait;
 
 pub use error::{Error, Result};

@@ -1,5 +1,7 @@
 //! The double echoes exactly, over every listener, and its client sees all of it.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
+
 use std::time::Duration;
 
 use fairlead_testkit::{

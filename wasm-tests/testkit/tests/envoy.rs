@@ -1,5 +1,7 @@
 //! The runner of a real Envoy, and that nothing which was started is left behind.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
+
 use std::time::Duration;
 
 use fairlead_testkit::{

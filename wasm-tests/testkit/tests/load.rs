@@ -1,5 +1,7 @@
 //! The load generator counts what really happened.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
+
 use std::time::Duration;
 
 use fairlead_testkit::{

@@ -1,5 +1,7 @@
 //! The real OAuth server takes our token request: client id and secret in `Authorization` and in the form (AG §8.3).
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fairlead_testkit::{
     http::{self, Request},
