@@ -2,8 +2,8 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The `Authorization` value `Basic base64(username:password)`, standard alphabet with padding (RFC 7617 §2). Bytes, since a Secret's
-/// values need not be text; a key that a Secret lacks is the empty string (AG §8).
+/// The `Authorization` value `Basic base64(username:password)`, standard alphabet with padding (RFC 7617 §2).
+/// Bytes, since a Secret's values need not be text; a key that a Secret lacks is the empty string (AG §8).
 #[must_use]
 pub fn basic(username: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> String {
     let mut value = String::from("Basic ");

@@ -4,9 +4,10 @@ use fairlead_wire::header::{REQUEST, Rule};
 
 /// The lines of `custom` whose name `present` does not know, in order; several lines of one name stay several lines.
 ///
-/// `present` is asked with the name as it is in `custom` (the feed has lower case) and compares without regard to case: a
-/// name spelt `x-tenant` in a Secret is no reason to send it beside a caller's `X-Tenant`, as Kyma does. `User-Agent` is a
-/// name like any other, so that a custom one applies where the caller sent none; in Kyma it never does.
+/// `present` is asked with the name as it is in `custom` (the feed has lower case) and compares without regard to
+/// case: a name spelt `x-tenant` in a Secret is no reason to send it beside a caller's `X-Tenant`, as Kyma does.
+/// `User-Agent` is a name like any other, so that a custom one applies where the caller sent none; in Kyma it
+/// never does.
 pub fn absent<P: Fn(&str) -> bool>(
     custom: &[(Box<str>, Box<str>)],
     present: P,

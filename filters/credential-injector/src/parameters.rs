@@ -1,4 +1,5 @@
-//! Parameters in a Secret: JSON objects *name → array of strings* under the keys `headers` and `queryParameters` (AG §10).
+//! Parameters in a Secret: JSON objects *name → array of strings* under the keys `headers` and `queryParameters`
+//! (AG §10).
 
 use std::collections::BTreeMap;
 
@@ -25,11 +26,13 @@ impl ParametersError {
     }
 }
 
-/// Reads the key `headers`: header lines with names in lower case, in the order of names, values of one name in order. Names that
-/// cannot take effect ([`applies`]) are left out; of two spellings of one name the first in byte order counts.
+/// Reads the key `headers`: header lines with names in lower case, in the order of names, values of one name in
+/// order. Names that cannot take effect ([`applies`]) are left out; of two spellings of one name the first in byte
+/// order counts.
 ///
 /// # Errors
-/// [`ParametersError::Headers`] when it is not an object of arrays of strings, or a name or value cannot be a header's.
+/// [`ParametersError::Headers`] when it is not an object of arrays of strings, or a name or value cannot be a
+/// header's.
 pub fn headers(json: &[u8]) -> Result<Vec<(String, String)>, ParametersError> {
     let mut lines: Vec<(String, String)> = Vec::new();
     for (spelt, values) in read(json).map_err(ParametersError::Headers)? {

@@ -3,9 +3,9 @@
 /// A key and its values, undecoded.
 pub type Parameter = (Box<str>, Box<[Box<str>]>);
 
-/// Appends `query` with `parameters` added where their key is absent: parsed, sorted by key, and written again as Go's
-/// `url.Values` does it (AG §10). Space becomes `+`; pairs with a bare `;` or a bad escape are dropped. Values of one key keep
-/// their order. Nothing is written for an empty result; there is no `?` in front.
+/// Appends `query` with `parameters` added where their key is absent: parsed, sorted by key, and written again as
+/// Go's `url.Values` does it (AG §10). Space becomes `+`; pairs with a bare `;` or a bad escape are dropped.
+/// Values of one key keep their order. Nothing is written for an empty result; there is no `?` in front.
 pub fn reserialise(out: &mut Vec<u8>, query: &[u8], parameters: &[Parameter]) {
     let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = query.split(|b| *b == b'&').filter_map(pair).collect();
     let sent = pairs.len();

@@ -1,13 +1,16 @@
 //! The egress pipeline: a caller's request in, the target's request out (AG §2–§10).
 //!
-//! Order of decisions: host ours? → path (E1) → view there? → key known (E2, E3), precomputed refusal (E4–E19) → rest of the path (decision 20) →
-//! credential (may wait for a grant) → headers. An old view is still used: a lost control plane changes nothing (design decision 7).
+//! Order of decisions: host ours? → path (E1) → view there? → key known (E2, E3), precomputed refusal (E4–E19) →
+//! rest of the path (decision 20) → credential (may wait for a grant) → headers. An old view is still used: a lost
+//! control plane changes nothing (design decision 7).
 //!
-//! Left to the host, natively: `User-Agent` is not invented, `X-Forwarded-For` appended, hop-by-hop headers end, the default
-//! time-out to response headers. The body is not touched, so that what was said of its length stays true.
+//! Left to the host, natively: `User-Agent` is not invented, `X-Forwarded-For` appended, hop-by-hop headers end,
+//! the default time-out to response headers. The body is not touched, so that what was said of its length stays
+//! true.
 //!
-//! Better than Kyma, by the same steps: a custom `User-Agent` applies where the caller sent none (AG §10, quirk), custom
-//! headers are compared without regard to case, a caller's `Connection` cannot strip what is set here (AG §19 no. 6).
+//! Better than Kyma, by the same steps: a custom `User-Agent` applies where the caller sent none (AG §10, quirk),
+//! custom headers are compared without regard to case, a caller's `Connection` cannot strip what is set here (AG
+//! §19 no. 6).
 
 use fairlead_app_router::{Ports, split};
 use fairlead_wire::config::{Mode, PluginConfig};

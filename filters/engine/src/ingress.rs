@@ -1,7 +1,8 @@
 //! The ingress pipeline: an external system's request in, the sink's request out (CV §3–§6).
 //!
-//! Order of decisions: host ours? → path names an application (404) → certificate (V1) → server name (421) → name empty (V2) → view
-//! there, and fresh (503) → application (V3) → subject (V4) → path (V5) → sink. Certificate problems come before path problems, as in CV §3.
+//! Order of decisions: host ours? → path names an application (404) → certificate (V1) → server name (421) → name
+//! empty (V2) → view there, and fresh (503) → application (V3) → subject (V4) → path (V5) → sink. Certificate
+//! problems come before path problems, as in CV §3.
 //!
 //! What the record does not say yet comes with enrolment and takes its place after the subject: the CA source that an
 //! Application's certificates must have, and revocation (decisions 9, 10, 37).
@@ -185,8 +186,8 @@ fn internal<'a>(headers: &HeaderBlock<'a>) -> Vec<Op<'a>> {
     strip::internal(headers, Some(APPLICATION))
 }
 
-/// Whether the handshake was for the host that the request names, ports ignored (decision 9). The certificate was verified by the
-/// rules of the server name's listener, and holds for no other.
+/// Whether the handshake was for the host that the request names, ports ignored (decision 9). The certificate was
+/// verified by the rules of the server name's listener, and holds for no other.
 fn same_host(seen: &Seen<'_>, connection: &dyn Connection) -> bool {
     connection.server_name().is_some_and(|name| name.eq_ignore_ascii_case(host_of(seen.authority)))
 }

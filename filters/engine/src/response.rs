@@ -1,8 +1,10 @@
-//! The response phase: a target's 5xx becomes 502 (AG §12, CV §6), `Location` leads back through the gateway (AG §12.1).
+//! The response phase: a target's 5xx becomes 502 (AG §12, CV §6), `Location` leads back through the gateway (AG
+//! §12.1).
 //!
-//! Native, by the route, because it holds for every answer: removal of [`RESPONSE_STRIP`](fairlead_wire::header::RESPONSE_STRIP)
-//! from what a target sends, and hop-by-hop headers. Native, by `local_reply_config`: status, empty body and
-//! `x-fairlead-reason` of answers that Envoy itself makes. They pass here untouched.
+//! Native, by the route, because it holds for every answer: removal of
+//! [`RESPONSE_STRIP`](fairlead_wire::header::RESPONSE_STRIP) from what a target sends, and hop-by-hop headers.
+//! Native, by `local_reply_config`: status, empty body and `x-fairlead-reason` of answers that Envoy itself makes.
+//! They pass here untouched.
 
 use std::{borrow::Cow, fmt, rc::Rc};
 

@@ -1,8 +1,8 @@
 //! The engine's part of the header table (design decision 5): internal headers that a caller sent.
 //!
-//! Natively, before the plugin, `early_header_mutation` removes the `Strip` rows; natively, behind it, the route removes
-//! what the host adds by exact name, XFCC and hop-by-hop headers. What is removed here holds whatever the host was told, and
-//! costs nothing where the host did its part.
+//! Natively, before the plugin, `early_header_mutation` removes the `Strip` rows; natively, behind it, the route
+//! removes what the host adds by exact name, XFCC and hop-by-hop headers. What is removed here holds whatever the
+//! host was told, and costs nothing where the host did its part.
 
 use fairlead_wire::header::{HOST_ADDED, INTERNAL_PREFIX, REQUEST, Rule};
 
@@ -19,8 +19,8 @@ pub(crate) fn kept(name: &str) -> Option<&'static str> {
     KEPT.iter().find(|(set_by_host, _)| *set_by_host == name).map(|(_, kept)| *kept)
 }
 
-/// Whether a request's header must not go on from here to a target or sink. Names in [`HOST_ADDED`] are left to the route: some are on every
-/// request, and none of them steers anything.
+/// Whether a request's header must not go on from here to a target or sink. Names in [`HOST_ADDED`] are left to
+/// the route: some are on every request, and none of them steers anything.
 pub(crate) fn ends_here(name: &[u8]) -> bool {
     name.starts_with(b"x-")
         && REQUEST.iter().filter(|row| row.rule == Rule::Strip).any(|row| match row.name.strip_suffix('*') {

@@ -53,8 +53,8 @@ impl Refusal {
         Self { status, reason, body: body.to_owned(), retry_after: None }
     }
 
-    /// All headers of the answer beside its status: reason, content type, `Retry-After`. A body that is no JSON object is plain
-    /// text, which no browser may guess to be something else.
+    /// All headers of the answer beside its status: reason, content type, `Retry-After`. A body that is no JSON
+    /// object is plain text, which no browser may guess to be something else.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, Cow<'static, str>)> {
         let json = self.body.starts_with('{');
         let body = if json { JSON_CONTENT_TYPE } else { TEXT_CONTENT_TYPE };

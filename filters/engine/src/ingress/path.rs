@@ -47,9 +47,9 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// Appends the path at the sink; false if the path is none that an Application may call.
 ///
-/// Prefixes end at segment borders (Kyma also takes `/v1/eventsfoo`). Repeated slashes count as one and are sent as one: Kyma answers
-/// 301, which makes a GET of a POSTed event. A dot segment, in whatever spelling a sink may decode, could lead
-/// to another Application's events behind the check, and is no path of ours.
+/// Prefixes end at segment borders (Kyma also takes `/v1/eventsfoo`). Repeated slashes count as one and are sent
+/// as one: Kyma answers 301, which makes a GET of a POSTed event. A dot segment, in whatever spelling a sink may
+/// decode, could lead to another Application's events behind the check, and is no path of ours.
 pub(super) fn destination(out: &mut Vec<u8>, parts: &Parts<'_>, sink: &Sink) -> bool {
     let rest = single_slashes(parts.rest);
     if rest.contains(&b'\\') || has_dot_segment(&rest) {
