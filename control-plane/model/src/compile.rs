@@ -12,6 +12,7 @@ mod target;
 pub(crate) mod text;
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -103,6 +104,7 @@ pub(crate) fn compile(
     let mut problems = Vec::new();
     let mut refers_to = BTreeSet::new();
     let (ingress, sink) = ingress::compile(application, context, &mut problems);
+    let own_ca = OnceCell::new();
     let mut egress = BTreeMap::new();
     for (segment, candidates) in group(apis(application), |place| normalise(&place.service.display_name)) {
         let manual_key = format!("{}/{segment}", application.metadata.name);
@@ -117,7 +119,7 @@ pub(crate) fn compile(
             let way = match twins.as_slice() {
                 [place] => {
                     let last = before.and_then(|before| before.egress.get(&key));
-                    let mut entry = entry::Compiler::new(*place, context);
+                    let mut entry = entry::Compiler::new(*place, context, &own_ca);
                     let outcome = entry.compile();
                     problems.append(&mut entry.problems);
                     refers_to.append(&mut entry.refers_to);
@@ -135,6 +137,9 @@ pub(crate) fn compile(
             egress.insert(key, way);
         }
     }
+    // What holds for the whole Application, its CA for instance, is met with every entry.
+    let mut told = BTreeSet::new();
+    problems.retain(|problem| told.insert((problem.field.clone(), problem.message.clone())));
     Compiled { egress, ingress, sink, problems, refers_to }
 }
 

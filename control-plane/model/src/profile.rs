@@ -1,6 +1,8 @@
 //! Transport profiles: how targets are spoken to, apart from their name (design decision 11). The renderer makes one
 //! Envoy cluster of each.
 
+use std::sync::{Arc, LazyLock};
+
 use fairlead_wire::{feed::short_sha256, profile::PREFIX};
 use serde::Serialize;
 
@@ -52,5 +54,14 @@ impl Profile {
         // A map of strings has no way to fail; `Value` sorts its keys, which makes the JSON canonical.
         let canonical = serde_json::to_value(&trust).unwrap_or_default().to_string();
         Self { id: format!("{PREFIX}{}", short_sha256(canonical.as_bytes())), trust }
+    }
+
+    /// The same, made once a process for what nearly all entries use.
+    pub(crate) fn shared(trust: Trust) -> Arc<Self> {
+        static COMMON: LazyLock<[Arc<Profile>; 3]> = LazyLock::new(|| {
+            [Trust::Plain, Trust::System, Trust::Unverified].map(|trust| Arc::new(Profile::new(trust)))
+        });
+        let common = COMMON.iter().find(|profile| profile.trust == trust);
+        common.map_or_else(|| Arc::new(Self::new(trust)), Arc::clone)
     }
 }

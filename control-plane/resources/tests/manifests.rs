@@ -1,5 +1,8 @@
 //! Manifests as people write them → objects, or errors that say which field and why.
 
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "tests; helpers included")]
+#![allow(clippy::needless_pass_by_value, reason = "json!(…) is written where it is used")]
+
 use fairlead_resources::{
     Object, ObjectError, ObjectRef,
     application::{Callers, EntryType, Sink},

@@ -78,7 +78,7 @@ impl Compiler<'_> {
         let url = given.authentication_url.as_str();
         let (endpoint, trust) = match self.token_endpoint(url) {
             Ok(parsed) => {
-                let trust = self.trust(parsed.scheme() == "https")?;
+                let trust = self.profile(parsed.scheme() == "https")?.trust.clone();
                 (Ok(Endpoint { url: parsed, trust: trust.clone() }), trust)
             }
             Err(refusal) => (Err(refusal), Trust::Plain),

@@ -1,6 +1,6 @@
 //! One API entry → a route, or the refusal that calls get (AG §2, in that order).
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 
 use fairlead_credential_injector::parameters::{self, ParametersError};
 use fairlead_resources::{Secret, duration::Duration};
@@ -34,11 +34,13 @@ pub(crate) struct Compiler<'a> {
     pub(crate) refers_to: BTreeSet<String>,
     /// Secrets that the record holds something of.
     pub(crate) secrets: Vec<(String, String)>,
+    /// The profile of the Application's own CA, made once for all its entries.
+    own_ca: &'a OnceCell<Arc<Profile>>,
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(place: Place<'a>, context: Context<'a>) -> Self {
-        Self { place, context, problems: Vec::new(), refers_to: BTreeSet::new(), secrets: Vec::new() }
+    pub(crate) fn new(place: Place<'a>, context: Context<'a>, own_ca: &'a OnceCell<Arc<Profile>>) -> Self {
+        Self { place, context, problems: Vec::new(), refers_to: BTreeSet::new(), secrets: Vec::new(), own_ca }
     }
 
     /// The route and what it needs.
@@ -51,7 +53,7 @@ impl<'a> Compiler<'a> {
         };
         let parameters = self.request_parameters()?;
         let target = self.target()?;
-        let profile = Arc::new(Profile::new(self.trust(target.tls)?));
+        let profile = self.profile(target.tls)?;
         let (credential, grant) = match credential_secret {
             Some((given, secret)) => self.credential(given, secret)?,
             None => Default::default(),
@@ -125,21 +127,29 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whose certificates are believed: `skipVerify` first (decision 23), then the Application's own CA.
-    pub(crate) fn trust(&mut self, tls: bool) -> Result<Trust, Box<Refused>> {
+    pub(crate) fn profile(&mut self, tls: bool) -> Result<Arc<Profile>, Box<Refused>> {
         let spec = &self.place.application.spec;
         let ca_secret = spec.fairlead.as_ref().and_then(|fairlead| fairlead.ca_secret_name.as_deref());
         match ca_secret.filter(|name| !name.is_empty()) {
-            _ if !tls => Ok(Trust::Plain),
-            _ if spec.skip_verify => Ok(Trust::Unverified),
-            None => Ok(Trust::System),
-            Some(name) => {
-                let field = "spec.fairlead.caSecretName";
-                let secret = self.secret(name, field)?;
-                match ca::certificates(secret) {
-                    Ok(ca_pem) => Ok(Trust::Private { ca_pem }),
-                    Err(error) => Err(self.unusable(secret, field, error)),
-                }
+            _ if !tls => Ok(Profile::shared(Trust::Plain)),
+            _ if spec.skip_verify => Ok(Profile::shared(Trust::Unverified)),
+            None => Ok(Profile::shared(Trust::System)),
+            Some(name) => self.private(name),
+        }
+    }
+
+    fn private(&mut self, ca_secret: &str) -> Result<Arc<Profile>, Box<Refused>> {
+        let field = "spec.fairlead.caSecretName";
+        let secret = self.secret(ca_secret, field)?;
+        if let Some(profile) = self.own_ca.get() {
+            return Ok(Arc::clone(profile));
+        }
+        match ca::certificates(secret) {
+            Ok(ca_pem) => {
+                let profile = Profile::shared(Trust::Private { ca_pem });
+                Ok(Arc::clone(self.own_ca.get_or_init(|| profile)))
             }
+            Err(error) => Err(self.unusable(secret, field, error)),
         }
     }
 

@@ -105,7 +105,7 @@ fn publisher(sink: &SinkSpec, guard: Option<&Guard>) -> Result<Ready, String> {
         return Err("the control plane and the API server are never sinks".to_owned());
     }
     let trust = if target.tls { Trust::System } else { Trust::Plain };
-    let profile = Arc::new(Profile::new(trust));
+    let profile = Profile::shared(trust);
     let publish_path =
         if matches!(target.path.as_str(), "" | "/") { PUBLISH_PATH.to_owned() } else { target.path.clone() };
     Ok((Sink { profile: profile.id.clone(), authority: target.authority(), publish_path }, profile))

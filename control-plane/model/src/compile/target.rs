@@ -152,3 +152,30 @@ impl Guard {
         self.0.contains(host) || self.0.contains(&format!("{host}:{port}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is written as a URL, what goes into a request line, a `Host` header or SNI cannot break out of it.
+        #[test]
+        fn parts_are_safe(url in "(https?://)?[ -~\u{80}-\u{2ff}\n\t]{0,40}") {
+            if let Ok(target) = Target::parse(&url) {
+                let authority = target.authority();
+                prop_assert!(!authority.is_empty() && authority.bytes().all(|b| b.is_ascii_graphic()), "{authority}");
+                prop_assert!(!authority.contains(['/', '@', '?', '#', '%', '\\']) , "{authority}");
+                prop_assert!(target.path.is_empty() || target.path.starts_with('/'));
+                prop_assert!(!target.path.contains(['?', '#']) && !target.path.bytes().any(|b| b.is_ascii_control()));
+                prop_assert!(target.query.bytes().all(|b| b.is_ascii_graphic() && b != b'#'));
+            }
+        }
+
+        #[test]
+        fn nothing_panics(url in any::<String>()) {
+            let _ = Target::parse(&url);
+        }
+    }
+}

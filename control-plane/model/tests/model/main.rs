@@ -1,5 +1,6 @@
 //! Objects in, views out: what a store would say, and what comes of it.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests; helpers included")]
+#![allow(clippy::needless_pass_by_value, reason = "json!(…) is written where it is used")]
 
 mod entries;
 mod explain;
@@ -8,6 +9,7 @@ mod last_good;
 mod names;
 mod oauth;
 mod redaction;
+mod samples;
 mod scale;
 mod support;
 mod targets;

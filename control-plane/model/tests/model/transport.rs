@@ -4,7 +4,7 @@ use fairlead_model::{Effect, Profile, Trust};
 use fairlead_wire::{Reason, profile::is_profile};
 use serde_json::{Value, json};
 
-use crate::support::{World, error, one_with, secret};
+use crate::support::{World, application, error, one_with, secret, service};
 
 const KEY: &str = "app/svc/api";
 /// Not a real certificate, but DER and PEM.
@@ -126,4 +126,17 @@ fn limits_and_spelling_are_the_applications() {
         world.apply(with("https://t.example", spec));
         assert_eq!((world.route(KEY).headers_timeout_ms, world.route(KEY).encode_url), (millis, encode));
     }
+}
+
+#[test]
+fn what_holds_for_the_application_is_told_once() {
+    let entry = |name: &str| json!({"type": "API", "name": name, "targetUrl": "https://t.example"});
+    let mut spec = own_ca();
+    spec["services"] = json!([service("svc", json!([entry("a"), entry("b")]))]);
+    let mut world = World::new();
+    world.apply(application("app", spec));
+    assert_eq!(
+        world.problems("app"),
+        [("spec.fairlead.caSecretName", Reason::SecretMissing, Effect::Refused)]
+    );
 }
