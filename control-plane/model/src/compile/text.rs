@@ -75,7 +75,7 @@ pub(crate) fn bad_token_endpoint(error: &str) -> Refusal {
     Refusal::json(500, Reason::TokenEndpointInvalid, &format!("failed to create token request: {error}"))
 }
 
-/// E13. The query may be a secret and is not shown (AG §14 [D]).
+/// E13. The query may be a secret and is not shown (a defect in AG §14).
 pub(crate) fn no_token_endpoint(url: &str, reason: Reason, error: &str) -> Refusal {
     let url = without_user_info(url);
     let url = url.split(['?', '#']).next().unwrap_or_default();
