@@ -23,8 +23,8 @@ pub fn bootstrap(gateway: &Gateway, clusters: &[Value]) -> Value {
         "node": { "id": gateway.node, "cluster": gateway.node },
         "admin": { "address": admin },
         "dynamic_resources": {
-            "cds_config": sds::source(&gateway.directory.join("cds.json")),
-            "lds_config": sds::source(&gateway.directory.join("lds.json")),
+            "cds_config": sds::source(&gateway.directory.join("xds/cds.json")),
+            "lds_config": sds::source(&gateway.directory.join("xds/lds.json")),
         },
         "static_resources": { "clusters": clusters },
         "overload_manager": { "resource_monitors": [extension(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route};
 
-/// All files of an egress gateway. `profiles` become `cds.json`; nothing else depends on them.
+/// All files of an egress gateway. `profiles` become `xds/cds.json`; nothing else depends on them.
 #[must_use]
 pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
     let common = &gateway.gateway;

@@ -16,14 +16,14 @@ pub(crate) fn common<'a>(
     let control = &gateway.control;
     Files::from([
         ("bootstrap.json".to_owned(), bootstrap::bootstrap(gateway, fixed)),
-        ("cds.json".to_owned(), clusters(gateway, profiles)),
-        ("lds.json".to_owned(), json!({ "resources": listeners })),
+        ("xds/cds.json".to_owned(), clusters(gateway, profiles)),
+        ("xds/lds.json".to_owned(), json!({ "resources": listeners })),
         (sds::file(sds::CONTROL), sds::pair(sds::CONTROL, &control.client)),
         (sds::file(sds::CONTROL_CA), sds::bundle(sds::CONTROL_CA, &control.ca)),
     ])
 }
 
-/// Content of `cds.json`: one cluster a profile, in the order of their names.
+/// Content of `xds/cds.json`: one cluster a profile, in the order of their names.
 #[must_use]
 pub fn clusters<'a>(gateway: &Gateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Value {
     let profiles: BTreeMap<&str, &Profile> =

@@ -14,8 +14,8 @@ const MAX_PENDING: u32 = 65_536;
 
 /// The `dns_cache_config`. Envoy demands that everybody who names the same cache gives the same configuration.
 ///
-/// One address family: the guard checks the first address only, and with both families Envoy would connect to one of
-/// the other family that was never checked.
+/// One address family: the guard sees the first address only ([`guard`](crate::guard)), and with both families a
+/// second one would be the rule.
 #[must_use]
 pub fn dns_cache(resolver: &Resolver) -> Value {
     let resolver = match resolver {

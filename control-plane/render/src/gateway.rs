@@ -46,7 +46,8 @@ pub struct Gateway {
     pub request_headers_timeout: Duration,
     /// How long a caller's connection is kept between two requests (AG §13).
     pub keep_alive: Duration,
-    /// Where a line per request goes; absent: nowhere. Paths are written without query, headers not at all.
+    /// Where a line per request goes; absent: nowhere. Paths are written without query, headers not at all. Its
+    /// directory must exist, and be none that Envoy watches ([`Files`](crate::Files)).
     pub access_log: Option<PathBuf>,
 }
 

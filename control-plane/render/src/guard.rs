@@ -1,5 +1,13 @@
 //! The guard of targets, after name resolution (design decision 13): an RBAC filter that reads the address which the
 //! dynamic forward proxy saved, so it must stand behind that filter.
+//!
+//! What it cannot do: Envoy saves the *first* address of a name. Where a name has several of one family, Envoy tries
+//! the next when the first cannot be connected to ("happy eyeballs", which 1.40 cannot switch off for this cluster
+//! type), and nobody looks at that one. So whoever controls a target's DNS zone can reach a refused address through
+//! a plain or unverified profile, by an answer of a permitted address that refuses connections and the refused one;
+//! with a verified profile the refused address would need a certificate for the name. Seen in Envoy 1.40;
+//! `envoy.filters.http.upstream_rbac` judges the same first address. In a cluster a `NetworkPolicy` of the egress gateway is
+//! the second line.
 
 use std::net::SocketAddr;
 
@@ -99,6 +107,9 @@ fn upstream(fields: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use std::net::IpAddr;
 
     use super::*;

@@ -14,7 +14,7 @@ use crate::{
     listener::Listener, route, sds,
 };
 
-/// All files of an ingress gateway. `profiles` (of sinks) become `cds.json`; nothing else depends on them.
+/// All files of an ingress gateway. `profiles` (of sinks) become `xds/cds.json`; nothing else depends on them.
 #[must_use]
 pub fn ingress<'a>(gateway: &IngressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
     let common = &gateway.gateway;

@@ -43,6 +43,9 @@ pub(crate) fn extension(name: &str, kind: &str, fields: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use super::*;
 
     #[test]

@@ -33,7 +33,9 @@ pub use gateway::{Admin, Control, EgressGateway, Gateway, IngressGateway, Pair, 
 pub use ingress::ingress;
 pub use profile::{Profile, Trust};
 
-/// File name, relative to [`Gateway::directory`], and content. Names: `bootstrap.json`, `cds.json`, `lds.json`,
-/// `sds/control.json`, `sds/control-ca.json` and for the ingress gateway `sds/server.json`, `sds/client-ca.json`.
-/// Write `bootstrap.json` last, and at later changes only files whose content differs, by rename.
+/// File name, relative to [`Gateway::directory`], and content. Names: `bootstrap.json`, `xds/cds.json`,
+/// `xds/lds.json`, `sds/control.json`, `sds/control-ca.json` and for the ingress gateway `sds/server.json`,
+/// `sds/client-ca.json`. Write `bootstrap.json` last, and at later changes only files whose content differs, by rename.
+/// Nothing else may be written in `xds` and `sds`, logs least of all: Envoy's main thread wakes for every write in a
+/// directory that it watches (a log there that tells of such wake-ups feeds itself until the process hangs).
 pub type Files = BTreeMap<String, Value>;

@@ -22,23 +22,30 @@ const UNREACHABLE: &[&str] = &["DF", "UF", "UH", "UC", "UR", "LR", "UPE", "UO"];
 
 /// Details of a connection attempt that took too long. Its flag is `UF`, as a refused connection's; to the contract it
 /// is a target that did not answer in time.
-const CONNECT_TIMEOUT: &str = "{connection_timeout}";
+const CONNECT_TIMEOUT: &str = "response.code_details.contains('{connection_timeout')";
+
+/// The plugin's VM died, or its replacement is not there yet.
+const PLUGIN_FAILED: &str = "response.code_details == 'wasm_fail_stream'";
+
+/// `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7). Envoy refuses its path before any filter or route
+/// sees it; the contract is an empty 200 (AG §3).
+const OPTIONS: &str =
+    "response.code_details == 'absolute_path_rejected' && request.method == 'OPTIONS' && request.path == '*'";
 
 /// The whole `local_reply_config`. The first mapper that matches wins.
 #[must_use]
 pub fn config() -> Value {
-    let guarded = format!("rbac_access_denied_matched_policy[{}]", guard::POLICY);
+    let guarded = format!("response.code_details == 'rbac_access_denied_matched_policy[{}]'", guard::POLICY);
+    let profile = "the gateway does not know the transport profile yet";
+    let plugin = "the gateway's plugin is starting again";
     json!({ "mappers": [
-        mapper(&details(&format!("response.code_details == '{guarded}'")),
-            &Refusal::empty(502, Reason::TargetRefused)),
-        mapper(&flags(&["NC"]),
-            &Refusal::retry(Reason::ProfileMissing, RETRY_AFTER, "the gateway does not know the transport profile yet")),
-        mapper(&details("response.code_details.startsWith('wasm_fail_stream')"),
-            &Refusal::retry(Reason::Cold, RETRY_AFTER, "the gateway's plugin is starting again")),
-        mapper(&details(&format!("response.code_details.contains('{CONNECT_TIMEOUT}')")),
-            &Refusal::empty(504, Reason::TargetTimeout)),
+        mapper(&details(&guarded), &Refusal::empty(502, Reason::TargetRefused)),
+        mapper(&flags(&["NC"]), &Refusal::retry(Reason::ProfileMissing, RETRY_AFTER, profile)),
+        mapper(&details(PLUGIN_FAILED), &Refusal::retry(Reason::Cold, RETRY_AFTER, plugin)),
+        mapper(&details(CONNECT_TIMEOUT), &Refusal::empty(504, Reason::TargetTimeout)),
         mapper(&flags(&["UT"]), &Refusal::empty(504, Reason::TargetTimeout)),
         mapper(&flags(UNREACHABLE), &Refusal::empty(502, Reason::TargetUnreachable)),
+        { "filter": details(OPTIONS), "status_code": 200, "body": { "inline_string": "" } },
     ] })
 }
 
