@@ -1,31 +1,30 @@
 //! The feed client: keeps a view equal to the control plane's (contract: [`fairlead_wire::feed`]).
 //!
 //! A state machine without clock or I/O. The shell sends the call that [`Client::next`] hands out, one at a time, and
-//! brings what came back to [`Client::answered`]; requests look into [`Client::table`].
+//! brings what came back to [`Client::answered`], with the table that it keeps.
 //!
 //! While polling, pages of changes are applied as they come. In another epoch everything is listed: by hashes where
 //! there are records already, so that only differences are fetched, by the records themselves where there are none.
 //! What was listed is applied as it comes, what was not is dropped when the listing ends, and not before.
 //!
 //! Contract versions N and N−1: fields that this build does not know are ignored, fields that it misses have
-//! defaults, and a record that it cannot read refuses the requests to it alone ([`Entry::unreadable`]).
+//! defaults, and a record that it cannot read refuses the requests to it alone
+//! ([`Entry::unreadable`](crate::snapshot::Entry::unreadable)).
 
 mod ask;
 mod listing;
 mod page;
 
-use std::collections::BTreeSet;
-
-use fairlead_wire::feed::{MAX_MISSING, Poll};
+use fairlead_wire::feed::{MAX_MISSING, Poll, View};
 
 pub(crate) use ask::Settings;
 
 use crate::{
     call::{Answer, Backoff, Call},
-    snapshot::{Entry, Table},
+    snapshot::Records,
 };
 use listing::Listing;
-use page::{Malformed, Raw, Read as _};
+use page::{Malformed, Raw};
 
 /// An empty answer that comes sooner than this part of the time asked for is an answer of a server that does not
 /// hold polls: the next one waits [`IDLE_MS`].
@@ -58,9 +57,9 @@ struct Position {
 }
 
 /// Keeps one view equal to the control plane's.
-pub struct Client<E> {
+pub struct Client {
+    view: View,
     settings: Settings,
-    table: Table<E>,
     /// Requests may use the table: some listing has ended.
     complete: bool,
     /// None where the table equals no revision of any epoch: at the start, and from a listing's first change to its end.
@@ -75,16 +74,16 @@ pub struct Client<E> {
     unread: u32,
     /// When the table was last known to equal the control plane's view.
     confirmed_at: Option<u64>,
-    missing: BTreeSet<Box<str>>,
+    missing: Vec<Box<str>>,
     counters: Counters,
 }
 
-impl<E: Entry> Client<E> {
+impl Client {
     /// A client that has nothing yet. `seed` spreads the back-off of different workers.
-    pub(crate) fn new(settings: Settings, seed: u64) -> Self {
+    pub(crate) fn new(view: View, settings: Settings, seed: u64) -> Self {
         Self {
+            view,
             settings,
-            table: Table::default(),
             complete: false,
             position: None,
             listing: None,
@@ -93,7 +92,7 @@ impl<E: Entry> Client<E> {
             backoff: Backoff::new(seed),
             unread: 0,
             confirmed_at: None,
-            missing: BTreeSet::new(),
+            missing: Vec::new(),
             counters: Counters::default(),
         }
     }
@@ -103,10 +102,16 @@ impl<E: Entry> Client<E> {
         self.settings = settings;
     }
 
-    /// The view in force; none until it was complete once.
+    /// Requests may use the table.
     #[must_use]
-    pub fn table(&self) -> Option<&Table<E>> {
-        self.complete.then_some(&self.table)
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The view that is kept.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view
     }
 
     /// Milliseconds since the view was last known to be the control plane's; none while cold.
@@ -138,11 +143,11 @@ impl<E: Entry> Client<E> {
         if self.asked.is_some() || now_ms < self.not_before {
             return None;
         }
-        let view = E::VIEW;
+        let view = self.view;
         let (call, reported) = match &self.listing {
             Some(listing) => (listing.ask(&self.settings, view), Vec::new()),
             None => {
-                let missing: Vec<_> = self.missing.iter().cloned().collect();
+                let missing = self.missing.clone();
                 let position = self.position.as_ref().map(|at| (at.epoch.as_str(), at.revision));
                 (self.settings.poll(view, position, &missing), missing)
             }
@@ -161,14 +166,9 @@ impl<E: Entry> Client<E> {
 
     /// A request needed this transport profile and Envoy did not have it: goes into the next poll's report.
     pub(crate) fn report_missing(&mut self, profile: &str) {
-        if self.missing.len() < MAX_MISSING {
-            self.missing.insert(profile.into());
+        if self.missing.len() < MAX_MISSING && !self.missing.iter().any(|known| **known == *profile) {
+            self.missing.push(profile.into());
         }
-    }
-
-    /// Grants that no record needs any longer, since this was last called.
-    pub(crate) fn take_released(&mut self) -> Vec<Box<str>> {
-        self.table.take_released()
     }
 
     /// The call in flight ended without an answer that says anything: its sender is gone. Asked again at once.
@@ -176,12 +176,18 @@ impl<E: Entry> Client<E> {
         self.asked = None;
     }
 
+    /// The call in flight was not sent.
+    pub(crate) fn lost(&mut self, now_ms: u64) {
+        self.asked = None;
+        self.counters.lost += 1;
+        self.not_before = self.backoff.failed(now_ms);
+    }
+
     /// What came back for the call in flight.
-    pub fn answered(&mut self, now_ms: u64, answer: Answer<'_>) {
+    pub(crate) fn answered(&mut self, table: &mut dyn Records, now_ms: u64, answer: Answer<'_>) {
         let Some((asked_at, reported)) = self.asked.take() else { return };
         let Answer::Served { status: 200, body } = answer else {
-            self.counters.lost += 1;
-            self.not_before = self.backoff.failed(now_ms);
+            self.lost(now_ms);
             if matches!(answer, Answer::Served { .. }) {
                 // The control plane is there and refuses: what was listed so far counts no longer.
                 self.listing = None;
@@ -189,16 +195,14 @@ impl<E: Entry> Client<E> {
             return;
         };
         let read = match self.listing.take() {
-            Some(listing) => self.listed(listing, body),
-            None => self.polled(now_ms, asked_at, body),
+            Some(listing) => self.listed(table, listing, body),
+            None => self.polled(table, now_ms, asked_at, body),
         };
         match read {
             Ok(()) => {
                 self.backoff.succeeded();
                 self.unread = 0;
-                for profile in reported {
-                    self.missing.remove(&profile);
-                }
+                self.missing.retain(|profile| !reported.contains(profile));
             }
             Err(Malformed) => {
                 self.counters.malformed += 1;
@@ -211,24 +215,30 @@ impl<E: Entry> Client<E> {
         }
     }
 
-    fn polled(&mut self, now_ms: u64, asked_at: u64, body: &[u8]) -> Result<(), Malformed> {
+    fn polled(
+        &mut self,
+        table: &mut dyn Records,
+        now_ms: u64,
+        asked_at: u64,
+        body: &[u8],
+    ) -> Result<(), Malformed> {
         let poll: Poll<Raw> = page::read(body)?;
         match &mut self.position {
             Some(at) if !poll.resync && at.epoch == poll.epoch && at.revision <= poll.revision => {
                 at.revision = poll.revision;
             }
             _ => {
-                self.table.begin_listing();
-                let by_hashes = !self.table.is_empty();
+                table.begin_listing();
+                let by_hashes = !table.is_empty();
                 self.listing = Some(Listing::new(poll.epoch, poll.revision, now_ms, by_hashes));
                 return Ok(());
             }
         }
         let idle = !poll.more && poll.changed.is_empty() && poll.removed.is_empty();
         for key in &poll.removed {
-            self.table.remove(key);
+            table.remove(key);
         }
-        self.apply(poll.changed);
+        self.apply(table, poll.changed);
         if !poll.more {
             self.confirmed_at = Some(now_ms);
         }
@@ -238,17 +248,22 @@ impl<E: Entry> Client<E> {
         Ok(())
     }
 
-    fn listed(&mut self, mut listing: Listing, body: &[u8]) -> Result<(), Malformed> {
-        let Some(records) = listing.read(body, &mut self.table)? else {
+    fn listed(
+        &mut self,
+        table: &mut dyn Records,
+        mut listing: Listing,
+        body: &[u8],
+    ) -> Result<(), Malformed> {
+        let Some(records) = listing.read(body, table)? else {
             // Another epoch answered: begin again.
             return Ok(());
         };
         if !records.is_empty() {
             self.position = None;
-            self.apply(records);
+            self.apply(table, records);
         }
         if listing.is_done() {
-            self.table.end_listing();
+            table.end_listing();
             self.counters.listings += 1;
             self.complete = true;
             self.confirmed_at = Some(listing.since);
@@ -259,15 +274,11 @@ impl<E: Entry> Client<E> {
         Ok(())
     }
 
-    fn apply(&mut self, records: Vec<page::Record>) {
+    fn apply(&mut self, table: &mut dyn Records, records: Vec<page::Record>) {
         for record in records {
             self.counters.records += 1;
-            match record.read::<E>() {
-                Some(read) => self.table.insert(&record.key, page::digest(&record.hash), read),
-                None => {
-                    self.counters.unreadable += 1;
-                    self.table.insert_unreadable(&record.key);
-                }
+            if !table.read(&record.key, page::digest(&record.hash), record.record.get()) {
+                self.counters.unreadable += 1;
             }
         }
     }

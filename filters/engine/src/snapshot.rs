@@ -7,6 +7,7 @@ mod table;
 
 pub(crate) use hash::KeyHash;
 pub use route::{Egress, Parameter, Route};
+pub(crate) use table::Records;
 pub use table::Table;
 
 use fairlead_wire::feed::{EgressRecord, FeedRecord, IngressRecord, View};

@@ -1,19 +1,19 @@
 //! What one VM keeps for all plugin instances of a view: feed client, grants and paused requests, tied together.
 //!
 //! The shell brings events (a tick, an answer, a request that has to wait) with the time, and performs what comes
-//! out: [calls](Vm::calls) to send, requests to [release](Release). Time is in milliseconds of a clock that never
+//! out: [calls](Session::calls) to send, requests to [release](Release). Time is in milliseconds of a clock that never
 //! goes back; its zero does not matter.
 
 mod held;
 
-use fairlead_wire::{Reason, Refusal, config::PluginConfig};
+use fairlead_wire::{Reason, Refusal, config::PluginConfig, feed::View};
 
 use crate::{
     call::{Answer, Call},
     feed::{self, Client},
     grants::{GRANT_WAIT_MS, GrantTable, GrantsAt, Outcome},
     response::Exchange,
-    snapshot::{Entry, Table},
+    snapshot::{Entry, Records, Table},
     step::WaitFor,
 };
 use held::{Held, Waits};
@@ -23,7 +23,43 @@ pub const CLUSTER_NOT_FOUND: &[u8] = b"cluster_not_found";
 
 /// State of one view in one VM.
 pub struct Vm<E> {
-    feed: Client<E>,
+    table: Table<E>,
+    session: Session,
+}
+
+impl<E: Entry> Vm<E> {
+    /// A cold VM. `seed` tells workers apart, so that they do not all come back at the same moment.
+    #[must_use]
+    pub fn new(config: &PluginConfig, seed: u64) -> Self {
+        Self { table: Table::default(), session: Session::new(E::VIEW, config, seed) }
+    }
+
+    /// The view in force; none while cold.
+    #[must_use]
+    pub fn table(&self) -> Option<&Table<E>> {
+        self.session.feed.is_complete().then_some(&self.table)
+    }
+
+    /// All but the table.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// All but the table.
+    pub fn session_mut(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// What came back for a call.
+    pub fn answered(&mut self, purpose: Purpose, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
+        self.session.answered(&mut self.table, purpose, now_ms, answer)
+    }
+}
+
+/// What does not depend on what the view's records are, so that it is in the module once.
+pub struct Session {
+    feed: Client,
     grants: GrantTable,
     held: Held,
     hold_ms: u32,
@@ -50,12 +86,10 @@ pub struct Release {
     pub answer: Option<Refusal>,
 }
 
-impl<E: Entry> Vm<E> {
-    /// A cold VM. `seed` tells workers apart, so that they do not all come back at the same moment.
-    #[must_use]
-    pub fn new(config: &PluginConfig, seed: u64) -> Self {
+impl Session {
+    fn new(view: View, config: &PluginConfig, seed: u64) -> Self {
         Self {
-            feed: Client::new(feed::Settings::from(&config.control), seed),
+            feed: Client::new(view, feed::Settings::from(&config.control), seed),
             grants: GrantTable::new(seed),
             held: Held::default(),
             hold_ms: config.hold_ms,
@@ -73,15 +107,9 @@ impl<E: Entry> Vm<E> {
         self.stale_warning_ms = config.stale_warning_ms;
     }
 
-    /// The view in force; none while cold.
-    #[must_use]
-    pub fn table(&self) -> Option<&Table<E>> {
-        self.feed.table()
-    }
-
     /// The feed client, for metrics.
     #[must_use]
-    pub fn feed(&self) -> &Client<E> {
+    pub fn feed(&self) -> &Client {
         &self.feed
     }
 
@@ -103,13 +131,13 @@ impl<E: Entry> Vm<E> {
         self.held.waiting()
     }
 
-    /// Whether a request has left something to ask for: then [`Vm::calls`] is due.
+    /// Whether a request has left something to ask for: then [`Session::calls`] is due.
     #[must_use]
     pub fn has_calls(&self) -> bool {
         self.grants.has_queue()
     }
 
-    /// Pauses the request of `context`. [`Vm::calls`] is due afterwards.
+    /// Pauses the request of `context`. [`Session::calls`] is due afterwards.
     ///
     /// # Errors
     /// The answer to give instead: too many wait, or this one has waited long enough.
@@ -137,42 +165,58 @@ impl<E: Entry> Vm<E> {
         feed.into_iter().chain(grants).collect()
     }
 
-    /// What came back for a call.
-    pub fn answered(&mut self, purpose: Purpose, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
+    fn answered(
+        &mut self,
+        table: &mut dyn Records,
+        purpose: Purpose,
+        now_ms: u64,
+        answer: Answer<'_>,
+    ) -> Vec<Release> {
         match purpose {
             Purpose::Feed => {
-                let was_cold = self.table().is_none();
-                self.feed.answered(now_ms, answer);
+                let was_cold = !self.feed.is_complete();
+                self.feed.answered(table, now_ms, answer);
                 let mut releases = Vec::new();
-                for id in self.feed.take_released() {
+                for id in table.take_released() {
                     self.grants.drop_grant(&id);
                     // Who waited for it finds another record, or none.
                     releases.append(&mut self.release(&Waits::Grant(id), None));
                 }
-                if was_cold && self.table().is_some() {
+                if was_cold && self.feed.is_complete() {
                     releases.append(&mut self.release(&Waits::Snapshot, None));
                 }
                 releases
             }
-            Purpose::Grant(id) => self.granted(&id, now_ms, answer),
-        }
-    }
-
-    /// A call was never answered because the context that sent it is gone. [`Vm::calls`] is due afterwards.
-    pub fn abandoned(&mut self, purpose: Purpose) {
-        match purpose {
-            Purpose::Feed => self.feed.abandoned(),
             Purpose::Grant(id) => {
-                let waits = Waits::Grant(id);
-                let waited = self.held.waits_for(&waits);
-                if let Waits::Grant(id) = waits {
-                    self.grants.abandoned(&id, waited);
-                }
+                let needed = table.needs_grant(&id);
+                self.granted(&id, needed, now_ms, answer)
             }
         }
     }
 
-    /// Time has passed. Returns the requests whose time is over; [`Vm::calls`] is due afterwards.
+    /// The host did not take a call.
+    pub fn not_sent(&mut self, purpose: &Purpose, now_ms: u64) -> Vec<Release> {
+        match purpose {
+            Purpose::Feed => {
+                self.feed.lost(now_ms);
+                Vec::new()
+            }
+            Purpose::Grant(id) => self.granted(id, true, now_ms, Answer::Lost),
+        }
+    }
+
+    /// A call will not be answered because the context that sent it is gone. [`Session::calls`] is due afterwards.
+    pub fn abandoned(&mut self, purpose: &Purpose) {
+        match purpose {
+            Purpose::Feed => self.feed.abandoned(),
+            Purpose::Grant(id) => {
+                let waited = self.held.waits_for(&Waits::Grant(id.clone()));
+                self.grants.abandoned(id, waited);
+            }
+        }
+    }
+
+    /// Time has passed. Returns the requests whose time is over; [`Session::calls`] is due afterwards.
     pub fn tick(&mut self, now_ms: u64) -> Vec<Release> {
         let overdue = self.held.overdue(now_ms).into_iter();
         overdue.map(|(context, answer)| Release { context, answer: Some(answer) }).collect()
@@ -194,8 +238,7 @@ impl<E: Entry> Vm<E> {
         }
     }
 
-    fn granted(&mut self, id: &str, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
-        let needed = self.feed.table().is_some_and(|table| table.needs_grant(id));
+    fn granted(&mut self, id: &str, needed: bool, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
         let waits = Waits::Grant(id.into());
         let waited = self.held.waits_for(&waits);
         match self.grants.answered(id, now_ms, answer, waited, needed) {

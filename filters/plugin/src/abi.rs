@@ -197,12 +197,12 @@ pub(crate) fn log(level: Level, text: &str) {
     unsafe { host::proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
-/// Milliseconds of a clock that never goes back.
-pub(crate) fn now_ms() -> u64 {
+/// Nanoseconds of a clock that never goes back.
+pub(crate) fn now_ns() -> u64 {
     let mut nanoseconds = 0;
     // SAFETY: the result goes to a local variable.
     unsafe { host::clock_time_get(MONOTONIC, 0, &raw mut nanoseconds) };
-    nanoseconds / 1_000_000
+    nanoseconds
 }
 
 /// Asks for ticks of the root context in effect.

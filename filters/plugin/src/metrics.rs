@@ -3,8 +3,6 @@
 //! A name is `fairlead.<metric>.<label>=<value>`; the bootstrap's `stats_tags` makes labels of it. Counters add up over
 //! all VMs of a gateway; a gauge shows what the VM said that wrote last.
 
-use std::collections::BTreeMap;
-
 use fairlead_wire::{Reason, feed::View};
 
 use crate::abi::{self, Metric};
@@ -12,8 +10,8 @@ use crate::abi::{self, Metric};
 /// Metrics that have been defined, with their ids.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    refusals: BTreeMap<Reason, Option<u32>>,
-    views: BTreeMap<(View, &'static str), Option<u32>>,
+    refusals: Vec<(Reason, Option<u32>)>,
+    views: Vec<((View, &'static str), Option<u32>)>,
 }
 
 impl Metrics {
@@ -26,11 +24,9 @@ impl Metrics {
 
     /// A request was refused.
     pub(crate) fn refused(&mut self, reason: Reason) {
-        let id = self.refusals.entry(reason).or_insert_with(|| {
-            abi::define_metric(Metric::Counter, &format!("fairlead.refusals.reason={reason}"))
-        });
-        if let Some(id) = id {
-            abi::increment(*id, 1);
+        let name = || format!("fairlead.refusals.reason={reason}");
+        if let Some(id) = id(&mut self.refusals, reason, Metric::Counter, &name) {
+            abi::increment(id, 1);
         }
     }
 
@@ -51,9 +47,21 @@ impl Metrics {
     }
 
     fn id(&mut self, view: View, what: &'static str, kind: Metric) -> Option<u32> {
-        *self
-            .views
-            .entry((view, what))
-            .or_insert_with(|| abi::define_metric(kind, &format!("fairlead.{what}.view={}", view.as_str())))
+        id(&mut self.views, (view, what), kind, &|| format!("fairlead.{what}.view={}", view.as_str()))
     }
+}
+
+/// The id of a metric, defined when it is needed first.
+fn id<K: PartialEq>(
+    known: &mut Vec<(K, Option<u32>)>,
+    key: K,
+    kind: Metric,
+    name: &dyn Fn() -> String,
+) -> Option<u32> {
+    if let Some((_, id)) = known.iter().find(|(known, _)| *known == key) {
+        return *id;
+    }
+    let id = abi::define_metric(kind, &name());
+    known.push((key, id));
+    id
 }

@@ -9,19 +9,21 @@ mod core;
 mod host;
 mod request;
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-};
+use std::cell::{Cell, RefCell};
 
-use fairlead_engine::{egress, ingress, response::Exchange, snapshot::Egress, vm::Release};
+use fairlead_engine::{
+    egress, ingress,
+    response::Exchange,
+    snapshot::Egress,
+    vm::{Release, Session},
+};
 use fairlead_wire::{
     config::{self, PluginConfig},
     feed::IngressRecord,
 };
 use hashbrown::HashMap;
 
-use self::core::{Core, core_for};
+use self::core::{Core, Link, core_for};
 use crate::{
     abi::{self, Buffer, Level},
     metrics::Metrics,
@@ -34,7 +36,8 @@ const TICK_MS: u32 = 200;
 
 #[derive(Default)]
 struct State {
-    roots: BTreeMap<u32, Root>,
+    /// Few: a linear search is the fastest.
+    roots: Vec<(u32, Root)>,
     egress: Vec<Core<Egress>>,
     ingress: Vec<Core<IngressRecord>>,
     metrics: Metrics,
@@ -86,7 +89,7 @@ thread_local! {
 
 /// Reads the clock.
 fn now_ms() -> u64 {
-    let now = abi::now_ms();
+    let now = abi::now_ns() / 1_000_000;
     NOW_MS.set(now);
     now
 }
@@ -114,21 +117,24 @@ pub(crate) fn on_configure(root: u32, configuration_size: usize) -> bool {
     let Some(config) = configuration(configuration_size) else { return false };
     let kind = abi::property("plugin_root_id");
     let now = now_ms();
+    // Workers start at different moments, if only by microseconds.
+    let seed = abi::now_ns() ^ u64::from(root).rotate_left(32);
     let configured = with_state(|state| {
         let instance = match kind.as_deref() {
             Some(kind) if kind == config::EGRESS.as_bytes() => {
-                Root::Egress(egress::Pipeline::new(&config), core_for(&mut state.egress, &config, root, now))
+                Root::Egress(egress::Pipeline::new(&config), core_for(&mut state.egress, &config, root, seed))
             }
             Some(kind) if kind == config::INGRESS.as_bytes() => Root::Ingress(
                 ingress::Pipeline::new(&config),
-                core_for(&mut state.ingress, &config, root, now),
+                core_for(&mut state.ingress, &config, root, seed),
             ),
             _ => {
                 abi::log(Level::Error, "fairlead: the root id must be `egress` or `ingress`");
                 return false;
             }
         };
-        state.roots.insert(root, instance);
+        state.roots.retain(|(context, _)| *context != root);
+        state.roots.push((root, instance));
         true
     });
     abi::set_tick_period(TICK_MS);
@@ -155,13 +161,10 @@ pub(crate) fn on_stream(context: u32, root: u32) {
 pub(crate) fn on_tick(root: u32) {
     let now = now_ms();
     let releases = with_state(|state| {
-        let State { egress, ingress, metrics, .. } = state;
         let mut releases = Vec::new();
-        for core in egress.iter_mut().filter(|core| core.is_led_by(root)) {
-            releases.append(&mut core.tick(now, metrics));
-        }
-        for core in ingress.iter_mut().filter(|core| core.is_led_by(root)) {
-            releases.append(&mut core.tick(now, metrics));
+        let State { egress, ingress, metrics, .. } = state;
+        for (link, session) in links(egress, ingress).filter(|(link, _)| link.is_led_by(root)) {
+            releases.append(&mut link.tick(session, now, metrics));
         }
         releases
     });
@@ -184,10 +187,10 @@ pub(crate) fn on_delete(context: u32) {
     match stream {
         Some(Stream { held: false, .. }) => {}
         Some(Stream { root, .. }) => {
-            with_state(|state| match state.roots.get(&root) {
-                Some(Root::Egress(_, core)) => state.egress.get_mut(*core).map(|core| core.forget(context)),
-                Some(Root::Ingress(_, core)) => state.ingress.get_mut(*core).map(|core| core.forget(context)),
-                None => None,
+            with_state(|state| {
+                if let Some((_, session)) = state.link(root) {
+                    session.forget(context);
+                }
             });
         }
         None => {
@@ -214,30 +217,53 @@ fn release(event: u32, releases: Vec<Release>) {
     abi::focus(event);
 }
 
+/// The parts of all cores that do not depend on their records.
+fn links<'s>(
+    egress: &'s mut [Core<Egress>],
+    ingress: &'s mut [Core<IngressRecord>],
+) -> impl Iterator<Item = (&'s mut Link, &'s mut Session)> {
+    let egress = egress.iter_mut().map(|core| (&mut core.link, core.vm.session_mut()));
+    egress.chain(ingress.iter_mut().map(|core| (&mut core.link, core.vm.session_mut())))
+}
+
 impl State {
+    fn root(&self, context: u32) -> Option<&Root> {
+        self.roots.iter().find(|(root, _)| *root == context).map(|(_, root)| root)
+    }
+
+    /// What the plugin instance `root` shares with others.
+    fn link(&mut self, root: u32) -> Option<(&mut Link, &mut Session)> {
+        match *self.root(root)? {
+            Root::Egress(_, core) => {
+                self.egress.get_mut(core).map(|core| (&mut core.link, core.vm.session_mut()))
+            }
+            Root::Ingress(_, core) => {
+                self.ingress.get_mut(core).map(|core| (&mut core.link, core.vm.session_mut()))
+            }
+        }
+    }
+
     /// Sends what is due in every core.
     fn send(&mut self, now: u64) -> Vec<Release> {
         let mut releases = Vec::new();
-        for core in &mut self.egress {
-            releases.append(&mut core.send(now));
-        }
-        for core in &mut self.ingress {
-            releases.append(&mut core.send(now));
+        for (link, session) in links(&mut self.egress, &mut self.ingress) {
+            releases.append(&mut link.send(session, now));
         }
         releases
     }
 
     /// A plugin instance has ended: another one of the same core sends from now on.
     fn end(&mut self, root: u32) {
-        self.roots.remove(&root);
-        let heir = |ours: &dyn Fn(&Root) -> bool| {
-            self.roots.iter().rev().find(|(_, root)| ours(root)).map(|(context, _)| *context)
-        };
+        self.roots.retain(|(context, _)| *context != root);
         for (index, core) in self.egress.iter_mut().enumerate() {
-            core.left_by(root, heir(&|root| matches!(root, Root::Egress(_, core) if *core == index)));
+            let heir =
+                self.roots.iter().rev().find(|(_, root)| matches!(root, Root::Egress(_, i) if *i == index));
+            core.link.left_by(root, heir.map(|(context, _)| *context), core.vm.session_mut());
         }
         for (index, core) in self.ingress.iter_mut().enumerate() {
-            core.left_by(root, heir(&|root| matches!(root, Root::Ingress(_, core) if *core == index)));
+            let heir =
+                self.roots.iter().rev().find(|(_, root)| matches!(root, Root::Ingress(_, i) if *i == index));
+            core.link.left_by(root, heir.map(|(context, _)| *context), core.vm.session_mut());
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     Settings,
     page::{self, Malformed, Raw, Record},
 };
-use crate::{call::Call, snapshot::Table};
+use crate::{call::Call, snapshot};
 
 /// How far a listing has come.
 #[derive(Clone, Debug)]
@@ -46,10 +46,10 @@ impl Listing {
     }
 
     /// Reads the answer to that call. Returns records to apply; `None` when another epoch answered.
-    pub(super) fn read<E>(
+    pub(super) fn read(
         &mut self,
         body: &[u8],
-        table: &mut Table<E>,
+        table: &mut dyn snapshot::Records,
     ) -> Result<Option<Vec<Record>>, Malformed> {
         if self.wanted.is_empty() && self.by_hashes {
             let page: Hashes = page::read(body)?;

@@ -4,8 +4,6 @@ use fairlead_wire::feed::Keyed;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::snapshot::Entry;
-
 /// A record's JSON as it came.
 pub(super) type Raw = Box<RawValue>;
 /// A record whose content is not read yet.
@@ -18,17 +16,6 @@ pub(super) struct Malformed;
 /// Reads a whole page.
 pub(super) fn read<P: DeserializeOwned>(body: &[u8]) -> Result<P, Malformed> {
     serde_json::from_slice(body).map_err(|_| Malformed)
-}
-
-/// Reads a record's content; `None` if this build cannot.
-pub(super) trait Read {
-    fn read<E: Entry>(&self) -> Option<E::Record>;
-}
-
-impl Read for Record {
-    fn read<E: Entry>(&self) -> Option<E::Record> {
-        serde_json::from_str(self.record.get()).ok()
-    }
 }
 
 /// The hash of a record as a number; `None` for what is not 32 hex digits (and for zero, which rows without one hold).

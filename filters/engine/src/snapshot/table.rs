@@ -6,6 +6,28 @@ use hashbrown::HashMap;
 
 use super::{Entry, hash::KeyHash};
 
+/// A table as the feed client sees it, whatever its records are.
+pub(crate) trait Records {
+    /// Whether there are none.
+    fn is_empty(&self) -> bool;
+    /// Begins a listing: [`Records::end_listing`] will drop what was neither [confirmed](Records::confirm) nor put in
+    /// until then.
+    fn begin_listing(&mut self);
+    /// The listing names `key` with this hash. False if the record must be fetched.
+    fn confirm(&mut self, key: &str, digest: Option<u128>) -> bool;
+    /// Drops, at once, what the listing did not name. Returns how many.
+    fn end_listing(&mut self) -> usize;
+    /// Adds or replaces a record, given as JSON. False if this build cannot read it: it takes its place all the
+    /// same, and refuses.
+    fn read(&mut self, key: &str, digest: Option<u128>, json: &str) -> bool;
+    /// Removes a record, if it is there.
+    fn remove(&mut self, key: &str);
+    /// Whether some record needs the grant `id`.
+    fn needs_grant(&self, id: &str) -> bool;
+    /// Grants that no record needs any longer, since this was last called.
+    fn take_released(&mut self) -> Vec<Box<str>>;
+}
+
 /// Records of one view by key, and by the first two segments of it where the manual port reaches them.
 ///
 /// Sized for 10 000 applications × 3 services: a record costs its two keys, 16 bytes of hash and two pointers.
@@ -15,7 +37,7 @@ pub struct Table<E> {
     aliases: HashMap<Box<[u8]>, Claims<E>, KeyHash>,
     /// How many rows need a grant, by its id.
     grants: HashMap<Box<str>, u32, KeyHash>,
-    /// Grants that lost their last row since [`Table::take_released`].
+    /// Grants that lost their last row since [`Records::take_released`].
     released: Vec<Box<str>>,
     /// Number of the listing in progress or last ended.
     listing: u32,
@@ -69,36 +91,6 @@ impl<E> Table<E> {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
-
-    /// Whether some record needs the grant `id`.
-    #[must_use]
-    pub fn needs_grant(&self, id: &str) -> bool {
-        self.grants.contains_key(id)
-    }
-
-    /// Grants that no record needs any longer, since this was last called.
-    pub(crate) fn take_released(&mut self) -> Vec<Box<str>> {
-        let mut released = mem::take(&mut self.released);
-        released.retain(|id| !self.needs_grant(id));
-        released
-    }
-
-    /// Begins a listing: [`Table::end_listing`] will drop what was neither [confirmed](Table::confirm) nor inserted
-    /// until then.
-    pub(crate) fn begin_listing(&mut self) {
-        self.listing = self.listing.wrapping_add(1);
-    }
-
-    /// The listing names `key` with this hash. False if the record must be fetched.
-    pub(crate) fn confirm(&mut self, key: &str, digest: Option<u128>) -> bool {
-        match (self.rows.get_mut(key.as_bytes()), digest) {
-            (Some(row), Some(digest)) if row.digest == halves(digest) => {
-                row.listing = self.listing;
-                true
-            }
-            _ => false,
-        }
-    }
 }
 
 impl<E: Entry> Table<E> {
@@ -106,32 +98,6 @@ impl<E: Entry> Table<E> {
     pub fn insert(&mut self, key: &str, digest: Option<u128>, record: E::Record) {
         let manual = E::manual(&record);
         self.put(key, digest, manual, E::compile(record));
-    }
-
-    /// A record that this build cannot read takes its place all the same, and refuses.
-    pub(crate) fn insert_unreadable(&mut self, key: &str) {
-        // Whether it was meant for the manual port is not known: it takes the alias it had.
-        let manual = alias_of(key).is_some_and(|alias| {
-            self.rows.get(key.as_bytes()).is_some_and(|row| self.claims(alias, &row.entry))
-        });
-        self.put(key, None, manual, E::unreadable());
-    }
-
-    /// Removes a record, if it is there.
-    pub fn remove(&mut self, key: &str) {
-        if let Some(row) = self.rows.remove(key.as_bytes()) {
-            self.forget(key.as_bytes(), &row.entry);
-        }
-    }
-
-    /// Drops, at once, what the listing did not name. Returns how many.
-    pub(crate) fn end_listing(&mut self) -> usize {
-        let listing = self.listing;
-        let gone: Vec<_> = self.rows.extract_if(|_, row| row.listing != listing).collect();
-        for (key, row) in &gone {
-            self.forget(key, &row.entry);
-        }
-        gone.len()
     }
 
     fn put(&mut self, key: &str, digest: Option<u128>, manual: bool, entry: E) {
@@ -149,7 +115,7 @@ impl<E: Entry> Table<E> {
         if let Some(old) = self.rows.insert(key.as_bytes().into(), row) {
             self.forget(key.as_bytes(), &old.entry);
         }
-        if let Some(alias) = alias_of(key).filter(|_| manual) {
+        if let Some(alias) = alias_of(key.as_bytes()).filter(|_| manual) {
             self.claim(alias, entry);
         }
     }
@@ -177,7 +143,7 @@ impl<E: Entry> Table<E> {
                 self.released.push(id.into());
             }
         }
-        if let Some(alias) = alias_bytes(key)
+        if let Some(alias) = alias_of(key)
             && let Some(claims) = self.aliases.get_mut(alias)
         {
             if !Rc::ptr_eq(&claims.newest, entry) {
@@ -197,6 +163,64 @@ impl<E: Entry> Table<E> {
     }
 }
 
+impl<E: Entry> Records for Table<E> {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn begin_listing(&mut self) {
+        self.listing = self.listing.wrapping_add(1);
+    }
+
+    fn confirm(&mut self, key: &str, digest: Option<u128>) -> bool {
+        match (self.rows.get_mut(key.as_bytes()), digest) {
+            (Some(row), Some(digest)) if row.digest == halves(digest) => {
+                row.listing = self.listing;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn end_listing(&mut self) -> usize {
+        let listing = self.listing;
+        let gone: Vec<_> = self.rows.extract_if(|_, row| row.listing != listing).collect();
+        for (key, row) in &gone {
+            self.forget(key, &row.entry);
+        }
+        gone.len()
+    }
+
+    fn read(&mut self, key: &str, digest: Option<u128>, json: &str) -> bool {
+        if let Ok(record) = serde_json::from_str(json) {
+            self.insert(key, digest, record);
+            return true;
+        }
+        // Whether it was meant for the manual port is not known: it keeps the alias it had.
+        let manual = alias_of(key.as_bytes()).is_some_and(|alias| {
+            self.rows.get(key.as_bytes()).is_some_and(|row| self.claims(alias, &row.entry))
+        });
+        self.put(key, None, manual, E::unreadable());
+        false
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(row) = self.rows.remove(key.as_bytes()) {
+            self.forget(key.as_bytes(), &row.entry);
+        }
+    }
+
+    fn needs_grant(&self, id: &str) -> bool {
+        self.grants.contains_key(id)
+    }
+
+    fn take_released(&mut self) -> Vec<Box<str>> {
+        let mut released = mem::take(&mut self.released);
+        released.retain(|id| !self.needs_grant(id));
+        released
+    }
+}
+
 /// Only the numbers: records hold secrets.
 impl<E> fmt::Debug for Table<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -213,11 +237,7 @@ fn halves(digest: u128) -> [u64; 2] {
 }
 
 /// `app/service` of a key `app/service/entry`.
-fn alias_of(key: &str) -> Option<&[u8]> {
-    alias_bytes(key.as_bytes())
-}
-
-fn alias_bytes(key: &[u8]) -> Option<&[u8]> {
+fn alias_of(key: &[u8]) -> Option<&[u8]> {
     let end = memchr::memrchr(b'/', key)?;
     let alias = key.get(..end)?;
     alias.contains(&b'/').then_some(alias)

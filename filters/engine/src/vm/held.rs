@@ -1,15 +1,13 @@
 //! Requests that are paused, and until when.
 
-use std::collections::BTreeMap;
-
 use fairlead_wire::{Reason, Refusal};
 
 use crate::step::WaitFor;
 
-/// Paused requests by their context, which rises: the oldest comes first.
+/// Paused requests, ordered by their context, which rises: the oldest comes first.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    requests: BTreeMap<u32, Request>,
+    requests: Vec<(u32, Request)>,
     waiting: u32,
 }
 
@@ -68,7 +66,14 @@ impl Held {
         if self.waiting >= max {
             return Err(Refusal::retry(Reason::TooManyHeld, 1, "too many requests are waiting already"));
         }
-        let request = self.requests.entry(context).or_default();
+        let at = match self.find(context) {
+            Ok(at) => at,
+            Err(at) => {
+                self.requests.insert(at, (context, Request::default()));
+                at
+            }
+        };
+        let Some((_, request)) = self.requests.get_mut(at) else { return Err(waits.late()) };
         let until = match waits {
             Waits::Snapshot => &mut request.snapshot_until,
             Waits::Grant(_) => &mut request.grant_until,
@@ -84,14 +89,16 @@ impl Held {
 
     /// The stream has ended.
     pub(super) fn forget(&mut self, context: u32) {
-        if self.requests.remove(&context).is_some_and(|request| request.waits.is_some()) {
-            self.waiting = self.waiting.saturating_sub(1);
+        if let Ok(at) = self.find(context)
+            && self.requests.remove(at).1.waits.is_some()
+        {
+            self.less(1);
         }
     }
 
     /// Whether a request waits for this.
     pub(super) fn waits_for(&self, what: &Waits) -> bool {
-        self.requests.values().any(|request| request.waits.as_ref() == Some(what))
+        self.requests.iter().any(|(_, request)| request.waits.as_ref() == Some(what))
     }
 
     /// Ends the waiting for `what`; the oldest first.
@@ -124,6 +131,10 @@ impl Held {
         }
         self.less(overdue.len());
         overdue
+    }
+
+    fn find(&self, context: u32) -> Result<usize, usize> {
+        self.requests.binary_search_by_key(&context, |(context, _)| *context)
     }
 
     fn less(&mut self, released: usize) {

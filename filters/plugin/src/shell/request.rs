@@ -74,10 +74,8 @@ pub(crate) fn on_response_headers(context: u32) {
         && let Some(details) = response.details()
     {
         with_state(|state| {
-            if let Some(Root::Egress(_, core)) = state.roots.get(&root)
-                && let Some(core) = state.egress.get_mut(*core)
-            {
-                core.vm.local_answer(&exchange, details);
+            if let Some((_, session)) = state.link(root) {
+                session.local_answer(&exchange, details);
             }
         });
     }
@@ -110,16 +108,17 @@ fn decide(context: u32) -> Next {
 /// The decision, and whether it left something to send.
 fn ask(state: &State, root: u32, context: u32, block: &HeaderBlock<'_>) -> Option<(Next, bool)> {
     let now = NOW_MS.get();
-    match state.roots.get(&root)? {
+    match state.root(root)? {
         Root::Egress(pipeline, core) => {
             let vm = &state.egress.get(*core)?.vm;
-            let grants = vm.grants(now);
+            let grants = vm.session().grants(now);
             let next = follow(context, pipeline.on_request(block, &HostConnection, vm.table(), &grants));
-            Some((next, vm.has_calls()))
+            Some((next, vm.session().has_calls()))
         }
         Root::Ingress(pipeline, core) => {
             let vm = &state.ingress.get(*core)?.vm;
-            let view = vm.table().map(|table| View { table, age_ms: vm.age_ms(now).unwrap_or(u64::MAX) });
+            let view =
+                vm.table().map(|table| View { table, age_ms: vm.session().age_ms(now).unwrap_or(u64::MAX) });
             Some((follow(context, pipeline.on_request(block, &HostConnection, view)), false))
         }
     }
@@ -174,11 +173,13 @@ fn wait(context: u32, waits: &Waits) {
     });
     let now = now_ms();
     let held = with_state(|state| {
-        let State { roots, egress, ingress, metrics } = state;
-        match roots.get(&root.flatten()?)? {
-            Root::Egress(_, core) => Some(egress.get_mut(*core)?.hold(context, wait, now, metrics)),
-            Root::Ingress(_, core) => Some(ingress.get_mut(*core)?.hold(context, wait, now, metrics)),
+        let (link, session) = state.link(root.flatten()?)?;
+        if let Err(refusal) = session.hold(context, wait, now) {
+            return Some(Err(refusal));
         }
+        let (view, releases) = (session.feed().view(), link.send(session, now));
+        state.metrics.count(view, "held", 1);
+        Some(Ok(releases))
     });
     abi::focus(context);
     match held.flatten() {

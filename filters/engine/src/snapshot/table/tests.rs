@@ -6,7 +6,7 @@ use fairlead_wire::{
     feed::{EgressOutcome, EgressRecord},
 };
 
-use super::Table;
+use super::{Records as _, Table};
 use crate::snapshot::Egress;
 
 fn record(body: &str, manual: bool) -> EgressRecord {
@@ -73,7 +73,7 @@ fn listing_drops_at_its_end_what_it_did_not_name() {
 fn unreadable_record_refuses_by_both_keys_and_is_fetched_again() {
     let mut table = Table::<Egress>::default();
     table.insert("a/s/e", Some(1), record("fine", true));
-    table.insert_unreadable("a/s/e");
+    assert!(!table.read("a/s/e", Some(2), "{\"manual\":true,\"outcome\":{\"dance\":1}}"));
     assert!(says(&table, "a/s", "cannot read") && says(&table, "a/s/e", "cannot read"));
     table.begin_listing();
     assert!(!table.confirm("a/s/e", Some(1)));
