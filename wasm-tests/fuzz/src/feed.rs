@@ -35,10 +35,10 @@ fn converse<E: Entry>(answers: &[&[u8]]) {
     let mut answers = answers.iter().copied();
     loop {
         now_ms += APART_MS;
-        vm.tick(now_ms);
-        let _ = vm.hold(1, WaitFor::Grant("g1"), now_ms);
-        let _ = vm.hold(2, WaitFor::Snapshot, now_ms);
-        let calls = vm.calls(now_ms);
+        vm.session_mut().tick(now_ms);
+        let _ = vm.session_mut().hold(1, WaitFor::Grant("g1"), now_ms);
+        let _ = vm.session_mut().hold(2, WaitFor::Snapshot, now_ms);
+        let calls = vm.session_mut().calls(now_ms);
         // A client that asks no more, whatever it was told, would never hear of a change.
         assert!(calls.iter().any(|(purpose, _)| *purpose == Purpose::Feed));
         for (purpose, _) in calls {
@@ -51,10 +51,10 @@ fn converse<E: Entry>(answers: &[&[u8]]) {
             vm.answered(purpose, now_ms, answer);
         }
         // An age, a table and a listing that has ended come together.
-        assert_eq!(vm.table().is_some(), vm.age_ms(now_ms).is_some());
-        assert_eq!(vm.table().is_some(), vm.feed().counters().listings > 0);
-        vm.forget(1);
-        vm.forget(2);
+        assert_eq!(vm.table().is_some(), vm.session().age_ms(now_ms).is_some());
+        assert_eq!(vm.table().is_some(), vm.session().feed().counters().listings > 0);
+        vm.session_mut().forget(1);
+        vm.session_mut().forget(2);
     }
 }
 
