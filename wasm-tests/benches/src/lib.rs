@@ -1,1 +1,0 @@
-//! The numbers of design.md, measured

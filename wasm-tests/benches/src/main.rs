@@ -1,0 +1,61 @@
+//! `cargo xtask bench`: the numbers of design.md, measured side by side in one run.
+//!
+//! Each row family is a module of its own ([`FAMILIES`]) that returns [`Row`]s; they are printed as they come, and
+//! written as Markdown and JSON at the end. What the rows share: [`bed`] (Envoy, targets, a feed), [`variant`] (the
+//! same listener with another filter), [`race`] (interleaved windows under saturation), [`proc`] (CPU and memory).
+
+mod bed;
+mod egress;
+mod feed;
+mod options;
+mod proc;
+mod race;
+mod responder;
+mod row;
+mod target;
+mod variant;
+
+use std::process::ExitCode;
+
+use fairlead_testkit::Result;
+
+use options::Options;
+use row::{Row, say};
+
+/// A row family: what `cargo xtask bench NAME` runs.
+struct Family {
+    name: &'static str,
+    run: fn(&Options) -> Result<Vec<Row>>,
+}
+
+const FAMILIES: &[Family] = &[Family { name: "egress", run: egress::run }];
+
+fn main() -> ExitCode {
+    match measure() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("bench: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A family that cannot be measured is a row too: the others still count.
+fn measure() -> Result {
+    let names: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+    let options = Options::read(&names)?;
+    proc::pin(std::process::id(), proc::OTHERS)?;
+    let mut rows = Vec::new();
+    for family in FAMILIES.iter().filter(|family| options.wants(family.name)) {
+        say(&format!("── {}", family.name));
+        let measured =
+            (family.run)(&options).unwrap_or_else(|error| vec![Row::failed(family.name, &error.to_string())]);
+        for row in measured {
+            say(&row.line());
+            rows.push(row);
+        }
+    }
+    row::write(&options.output, &rows)?;
+    say(&row::markdown(&rows));
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `--output DIR [--quick] [ROW…]`, and what the environment names.
+
+use std::{path::PathBuf, time::Duration};
+
+use fairlead_testkit::{Error, Result};
+
+/// What to measure, and how long.
+pub(crate) struct Options {
+    /// Where the table goes.
+    pub(crate) output: PathBuf,
+    /// Shorter and less certain.
+    pub(crate) quick: bool,
+    rows: Vec<String>,
+}
+
+impl Options {
+    /// Reads the command line. `known` are the names of row families.
+    pub(crate) fn read(known: &[&str]) -> Result<Self> {
+        let mut options = Self { output: PathBuf::from("target/bench"), quick: false, rows: Vec::new() };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--quick" => options.quick = true,
+                "--output" => {
+                    let directory = arguments.next();
+                    options.output =
+                        directory.ok_or_else(|| Error::new("--output needs a directory"))?.into();
+                }
+                row if known.contains(&row) => options.rows.push(argument),
+                other => {
+                    return Err(Error::new(format!("`{other}` is no row; there are: {}", known.join(", "))));
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    /// Whether this family is to be measured: all are, unless some are named.
+    pub(crate) fn wants(&self, family: &str) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(|row| row == family)
+    }
+
+    /// How often each variant has its turn.
+    pub(crate) fn rounds(&self) -> usize {
+        if self.quick { 3 } else { 5 }
+    }
+
+    /// How long a turn is counted.
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_millis(if self.quick { 1_000 } else { 3_000 })
+    }
+}
+
+/// A file that the environment names; `cargo xtask bench` sets them all.
+pub(crate) fn file(variable: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    path.ok_or_else(|| Error::new(format!("{variable} is not set; use `cargo xtask bench`")))
+}

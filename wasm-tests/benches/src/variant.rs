@@ -1,0 +1,104 @@
+//! The same listener with another filter in the plugin's place.
+
+use std::path::Path;
+
+use fairlead_testkit::{Error, Result};
+use fairlead_wire::header::{INTERNAL_PREFIX, PROFILE};
+use serde_json::{Value, json};
+
+use crate::bed::AUTHZ;
+
+const MANAGER: &str = "/filter_chains/0/filters/0/typed_config";
+
+/// `listener` under another name, on a free port.
+pub(crate) fn ours(listener: &Value, name: &str) -> Result<Value> {
+    let mut listener = listener.clone();
+    for (field, value) in [("/name", json!(name)), ("/address/socket_address/port_value", json!(0))] {
+        *at(&mut listener, field)? = value;
+    }
+    for field in ["stat_prefix", "route_config/name", "route_config/virtual_hosts/0/name"] {
+        *at(&mut listener, &format!("{MANAGER}/{field}"))? = json!(name);
+    }
+    Ok(listener)
+}
+
+/// Without the plugin. The caller sends what it would have set, so the rule that strips it must not; another one of
+/// the same kind stands for it.
+pub(crate) fn none(listener: &Value, name: &str) -> Result<Value> {
+    let mut listener = ours(listener, name)?;
+    filters(&mut listener)?.remove(0);
+    let early = at(&mut listener, &format!("{MANAGER}/early_header_mutation_extensions"))?;
+    let text = early.to_string().replace(INTERNAL_PREFIX, "x-nobody-sends-");
+    *early = serde_json::from_str(&text).map_err(|error| Error::new(error.to_string()))?;
+    Ok(listener)
+}
+
+/// With this filter in place of the plugin.
+pub(crate) fn instead(listener: &Value, name: &str, filter: Value) -> Result<Value> {
+    let mut listener = ours(listener, name)?;
+    if let Some(first) = filters(&mut listener)?.first_mut() {
+        *first = filter;
+    }
+    Ok(listener)
+}
+
+/// Another module, in a VM of its own, that gets `configuration`.
+pub(crate) fn wasm(module: &Path, name: &str, configuration: &str) -> Value {
+    json!({
+        "name": "bench.wasm",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": name,
+                "root_id": name,
+                "vm_config": {
+                    "vm_id": name,
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": module } },
+                },
+                "configuration": {
+                    "@type": "type.googleapis.com/google.protobuf.StringValue",
+                    "value": configuration,
+                },
+            },
+        },
+    })
+}
+
+/// A Lua script.
+pub(crate) fn lua(script: &str) -> Value {
+    json!({
+        "name": "envoy.filters.http.lua",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+            "default_source_code": { "inline_string": script },
+        },
+    })
+}
+
+/// A hop to an HTTP authorisation service, whose answer brings the headers. HTTP ext_authz cannot set `:path` and
+/// `:authority`: the caller sends them, which makes this variant cheaper than the whole job would be.
+pub(crate) fn ext_authz() -> Value {
+    json!({
+        "name": "envoy.filters.http.ext_authz",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+            "clear_route_cache": true,
+            "http_service": {
+                "server_uri": { "uri": "http://authz", "cluster": AUTHZ, "timeout": "2s" },
+                "authorization_response": { "allowed_upstream_headers": { "patterns": [
+                    { "exact": PROFILE }, { "exact": "authorization" },
+                ] } },
+            },
+        },
+    })
+}
+
+fn filters(listener: &mut Value) -> Result<&mut Vec<Value>> {
+    let filters = at(listener, &format!("{MANAGER}/http_filters"))?;
+    filters.as_array_mut().ok_or_else(|| Error::new("no filters"))
+}
+
+fn at<'a>(value: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    value.pointer_mut(pointer).ok_or_else(|| Error::new(format!("a rendered listener has no {pointer}")))
+}
