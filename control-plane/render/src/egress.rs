@@ -1,6 +1,6 @@
 //! The egress gateway: two ports to targets, and the health port.
 
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::collections::BTreeMap;
 
 use fairlead_wire::config::{EGRESS, Mode};
 use serde_json::{Map, Value, json};
@@ -30,19 +30,12 @@ fn targets(gateway: &EgressGateway, name: &str, port: u16, mode: Mode) -> Value 
         port,
         codec: "HTTP1",
         strip: &[],
-        filters: filter::chain(common, EGRESS, &plugin, &never(gateway)),
+        filters: filter::chain(common, EGRESS, &plugin, &[gateway.control_health]),
         routes: route::configuration(name, &routes),
         more: Map::new(),
         tls: None,
     }
     .render(common)
-}
-
-/// Our own addresses are no targets (decision 26), also where loopback is allowed.
-fn never(gateway: &EgressGateway) -> Vec<SocketAddr> {
-    let mut never = gateway.gateway.never.clone();
-    never.extend([gateway.gateway.control.address, gateway.control_health]);
-    never
 }
 
 /// For the health listener: no plugin, no targets.

@@ -1,26 +1,30 @@
 //! HTTP filters other than the forward proxy and the guard.
 
+use std::net::SocketAddr;
+
 use fairlead_wire::config::PluginConfig;
 use serde_json::{Value, json};
 
 use crate::{
-    Gateway,
+    Admin, Gateway, forward_proxy, guard,
     json::{any, extension, path},
 };
 
 /// The chain of a listener whose requests go to targets: plugin, name resolution, guard, router. The order is part of
-/// the guarantee: the guard reads what name resolution saved.
+/// the guarantee: the guard reads what name resolution saved. Our own addresses are no targets, also where loopback is
+/// allowed (decision 26); `ours` are those that only this listener's gateway knows.
 #[must_use]
-pub fn chain(
-    gateway: &Gateway,
-    root_id: &str,
-    plugin: &PluginConfig,
-    never: &[std::net::SocketAddr],
-) -> Value {
+pub fn chain(gateway: &Gateway, root_id: &str, plugin: &PluginConfig, ours: &[SocketAddr]) -> Value {
+    let mut never = gateway.never.clone();
+    never.push(gateway.control.address);
+    if let Admin::Address(admin) = gateway.admin {
+        never.push(admin);
+    }
+    never.extend_from_slice(ours);
     json!([
         wasm(gateway, root_id, plugin),
-        crate::forward_proxy::filter(&gateway.resolver),
-        crate::guard::filter(&gateway.allow, never),
+        forward_proxy::filter(&gateway.resolver),
+        guard::filter(&gateway.allow, &never),
         router(),
     ])
 }

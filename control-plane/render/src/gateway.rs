@@ -36,7 +36,7 @@ pub struct Gateway {
     /// Guard: networks that are allowed although they are loopback, link-local and the like (design decision 13).
     pub allow: Vec<IpNet>,
     /// Guard: exact addresses that are refused whatever `allow` says: the API server (decision 26). The control
-    /// plane's own addresses that are named here are added by the renderer.
+    /// plane's own addresses that are named here, and the admin interface's, are added by the renderer.
     pub never: Vec<SocketAddr>,
     /// Without progress for this long a stream ends (decision 21).
     pub idle: Duration,

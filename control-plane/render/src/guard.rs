@@ -3,11 +3,11 @@
 //!
 //! What it cannot do: Envoy saves the *first* address of a name. Where a name has several of one family, Envoy tries
 //! the next when the first cannot be connected to ("happy eyeballs", which 1.40 cannot switch off for this cluster
-//! type), and nobody looks at that one. So whoever controls a target's DNS zone can reach a refused address through
-//! a plain or unverified profile, by an answer of a permitted address that refuses connections and the refused one;
-//! with a verified profile the refused address would need a certificate for the name. Seen in Envoy 1.40;
-//! `envoy.filters.http.upstream_rbac` judges the same first address. In a cluster a `NetworkPolicy` of the egress gateway is
-//! the second line.
+//! type), and nobody looks at that one. So whoever controls a target's DNS zone can reach a refused address through a
+//! plain or unverified profile: by an answer of a permitted address that refuses connections, and the refused one.
+//! With a verified profile the refused address would need a certificate for the name.
+//! `envoy.filters.http.upstream_rbac` judges the same first address. In a cluster, a `NetworkPolicy` of the egress
+//! gateway is the second line.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,7 @@
 //! The ingress gateway: one mTLS listener. Whoever completes the handshake has a certificate of one of the accepted
 //! CAs; which Application it is, and whether it may, is the plugin's matter (CV §3–6).
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use fairlead_wire::{
     config::{INGRESS, Mode},
@@ -47,18 +47,12 @@ fn listener(gateway: &IngressGateway) -> Value {
         port: gateway.port,
         codec: "AUTO",
         strip: &[APPLICATION],
-        filters: filter::chain(common, INGRESS, &plugin, &never(common)),
+        filters: filter::chain(common, INGRESS, &plugin, &[]),
         routes: route::configuration(NAME, &routes),
         more: manager(),
         tls: Some(tls(common)),
     }
     .render(common)
-}
-
-fn never(gateway: &Gateway) -> Vec<SocketAddr> {
-    let mut never = gateway.never.clone();
-    never.push(gateway.control.address);
-    never
 }
 
 /// XFCC is made of the handshake; whatever a client sent is gone (CV §2). HTTP/2 limits as for any edge.
