@@ -25,7 +25,7 @@ pub fn file(name: &str) -> String {
     format!("sds/{name}.json")
 }
 
-/// The `SdsSecretConfig` that leads to [`file`].
+/// The `SdsSecretConfig` that leads to [`file()`].
 #[must_use]
 pub fn reference(directory: &Path, name: &str) -> Value {
     let sds = directory.join("sds");
