@@ -4,7 +4,7 @@ mod running;
 mod spawner;
 mod usage;
 
-pub use running::{Output, Process};
+pub use running::{Output, Process, tether};
 pub use usage::{Usage, usage};
 
 use std::path::PathBuf;

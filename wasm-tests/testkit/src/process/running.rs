@@ -205,8 +205,11 @@ impl Drop for Process {
     }
 }
 
-/// The program that starts another one which dies with us, beside the double.
-fn tether() -> Result<PathBuf> {
+/// The program that starts another one which dies with us, beside the double: `fairlead-tether PARENT PROGRAM …`.
+///
+/// # Errors
+/// The double's program is not found.
+pub fn tether() -> Result<PathBuf> {
     let double = super::program("FAIRLEAD_DOUBLE", "debug/fairlead-double")?;
     Ok(double.with_file_name("fairlead-tether"))
 }
