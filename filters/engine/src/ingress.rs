@@ -12,7 +12,7 @@
 
 use std::borrow::Cow;
 
-use fairlead_client_identity::{IdentityError, Subject, matches, xfcc};
+use fairlead_client_identity::{IdentityError, Subject, gateway_subject, matches};
 use fairlead_wire::{
     Refusal,
     config::{IdentitySource, Mode, PluginConfig},
@@ -160,14 +160,7 @@ impl Pipeline {
     fn subject<'c>(&self, certificate: &'c [u8]) -> Result<Subject<'c>, IdentityError> {
         match self.identity {
             IdentitySource::Connection => Subject::parse(certificate),
-            IdentitySource::Xfcc => {
-                let client = xfcc::client(certificate)?;
-                // The gateway wrote the header anew: a second element is a name in the certificate made to look like one.
-                if !client.first {
-                    return Err(IdentityError::MalformedHeader);
-                }
-                Subject::parse(client.subject)
-            }
+            IdentitySource::Xfcc => gateway_subject(certificate),
         }
     }
 
