@@ -3,7 +3,7 @@
 //! Everything that needs the index asks this task ([`Question`]), so that nothing is locked while it compiles.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -34,8 +34,8 @@ pub struct Control {
     index: Index,
     publisher: Publisher,
     state: Shared,
-    /// Objects that are there, for the count.
-    objects: BTreeSet<ObjectRef>,
+    /// Objects that are there, and where each is defined.
+    origins: HashMap<ObjectRef, String>,
     store_problems: Vec<StoreProblem>,
     /// Applications with problems, and how many.
     troubled: HashMap<String, usize>,
@@ -51,7 +51,7 @@ impl Control {
             index,
             publisher,
             state,
-            objects: BTreeSet::new(),
+            origins: HashMap::new(),
             store_problems: Vec::new(),
             troubled: HashMap::new(),
             unpublished: VecDeque::new(),
@@ -62,12 +62,12 @@ impl Control {
     pub async fn take(&mut self, batch: Batch) {
         for event in latest(batch.events) {
             match event {
-                Event::Apply(object) => {
-                    self.objects.insert(object.reference());
+                Event::Apply { object, origin } => {
+                    self.origins.insert(object.reference(), origin);
                     self.index.apply(object);
                 }
                 Event::Delete(reference) => {
-                    self.objects.remove(&reference);
+                    self.origins.remove(&reference);
                     self.index.delete(&reference);
                 }
             }
@@ -89,7 +89,7 @@ impl Control {
             self.unpublished.pop_front();
         }
         let problems = self.troubled.values().sum::<usize>() + self.store_problems.len();
-        self.state.metrics.resources(self.objects.len(), problems, self.publisher.profiles());
+        self.state.metrics.resources(self.origins.len(), problems, self.publisher.profiles());
     }
 
     /// A line for each thing that is newly wrong, and one when it is over.
@@ -112,9 +112,19 @@ impl Control {
         }
         for name in &changes.problems {
             let problems = self.index.problems(name);
+            let file = self.origins.get(&ObjectRef::Application(name.clone()));
             for problem in problems {
-                let (field, reason) = (&problem.field, problem.reason.as_str());
-                tracing::warn!(application = name, field, reason, detail = %problem, "an Application has a problem");
+                let (field, reason, effect) = (&problem.field, problem.reason.as_str(), problem.effect);
+                let detail = &problem.message;
+                tracing::warn!(
+                    application = name,
+                    file,
+                    field,
+                    reason,
+                    ?effect,
+                    detail,
+                    "an Application has a problem"
+                );
             }
             if problems.is_empty() {
                 if self.troubled.remove(name).is_some() {
@@ -159,7 +169,12 @@ impl Control {
         // Whoever asked may have left.
         match question {
             Question::Status(answer) => {
-                let _ = answer.send(status::gather(&self.index, &self.state, &self.store_problems));
+                let _ = answer.send(status::gather(
+                    &self.index,
+                    &self.state,
+                    &self.origins,
+                    &self.store_problems,
+                ));
             }
             Question::Explain(path, answer) => {
                 let _ = answer.send(self.index.explain(&path));
@@ -171,7 +186,7 @@ impl Control {
 /// The last event about each object: a file that was renamed is gone and there again, which is no deletion.
 fn latest(events: Vec<Event>) -> Vec<Event> {
     let reference = |event: &Event| match event {
-        Event::Apply(object) => object.reference(),
+        Event::Apply { object, .. } => object.reference(),
         Event::Delete(reference) => reference.clone(),
     };
     let mut last = HashMap::new();

@@ -13,7 +13,7 @@ use fairlead_model::{Changes, ProfileChanges};
 use fairlead_render::{Profile, Trust};
 use fairlead_wire::feed::FeedRecord;
 
-use crate::{config::ProfilesConfig, feed::hub::Change, files::FileError, gateways::Rendered, state::Shared};
+use crate::{config::ProfilesConfig, files::FileError, gateways::Rendered, state::Shared};
 
 /// Brings changes to gateways.
 pub struct Publisher {
@@ -77,8 +77,7 @@ impl Publisher {
         }
         let revision = self.state.lane(R::VIEW).change(|hub| {
             for (key, record) in changes {
-                let change = record.as_ref().map_or(Change::Remove, Change::Set);
-                if let Err(error) = hub.apply(key, change) {
+                if let Err(error) = hub.apply(key, record.as_ref()) {
                     tracing::error!(key, %error, "a record cannot be serialised; the old one stays");
                 }
             }

@@ -1,8 +1,9 @@
 //! `fairlead status`: how things are, as data and as text. Evaluated by the running control plane.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use fairlead_model::{Index, Problem};
+use fairlead_resources::ObjectRef;
 use fairlead_wire::feed::View;
 use serde::Serialize;
 
@@ -44,6 +45,8 @@ pub struct ViewStatus {
 pub struct ApplicationStatus {
     /// Its name.
     pub name: String,
+    /// Where it is defined.
+    pub file: String,
     /// How many services it has.
     pub services: usize,
     /// API entries that can be called.
@@ -54,7 +57,13 @@ pub struct ApplicationStatus {
     pub problems: Vec<Problem>,
 }
 
-pub(crate) fn gather(index: &Index, state: &Shared, manifests: &[StoreProblem]) -> Status {
+pub(crate) fn gather(
+    index: &Index,
+    state: &Shared,
+    origins: &HashMap<ObjectRef, String>,
+    manifests: &[StoreProblem],
+) -> Status {
+    let file = |name: &str| origins.get(&ObjectRef::Application(name.to_owned())).cloned();
     let view = |view: View| {
         let lane = state.lane(view);
         let missing = lane.missing_profiles().into_iter().map(|(id, time)| (id, time.as_secs())).collect();
@@ -68,16 +77,19 @@ pub(crate) fn gather(index: &Index, state: &Shared, manifests: &[StoreProblem]) 
     };
     let applications = index.applications().map(|overview| ApplicationStatus {
         name: overview.name.to_owned(),
+        file: file(overview.name).unwrap_or_default(),
         services: overview.services,
         callable: overview.callable,
         refused: overview.refused,
         problems: overview.problems.to_vec(),
     });
+    let mut applications: Vec<_> = applications.collect();
+    applications.sort_by(|a, b| a.name.cmp(&b.name));
     Status {
         epoch: state.lane(View::Egress).read().epoch().to_owned(),
         views: vec![view(View::Egress), view(View::Ingress)],
         grants: state.broker.len(),
-        applications: applications.collect(),
+        applications,
         manifests: manifests.to_vec(),
     }
 }
@@ -121,8 +133,8 @@ impl fmt::Display for Status {
 
 impl fmt::Display for ApplicationStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, services, callable, refused, .. } = self;
-        write!(f, "{name}: {services} services, {callable} entries callable")?;
+        let Self { name, file, services, callable, refused, .. } = self;
+        write!(f, "{name} ({file}): {services} services, {callable} entries callable")?;
         if *refused > 0 { write!(f, ", {refused} refused") } else { Ok(()) }
     }
 }

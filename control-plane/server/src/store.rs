@@ -15,7 +15,12 @@ use tokio::sync::mpsc;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The object is there, new or changed.
-    Apply(Object),
+    Apply {
+        /// The object.
+        object: Object,
+        /// Where it is defined: a file relative to the directory of resources.
+        origin: String,
+    },
     /// The object is gone.
     Delete(ObjectRef),
 }

@@ -43,14 +43,6 @@ pub struct Hub {
     max_tombstones: usize,
 }
 
-/// What became of one record.
-pub enum Change<'a, R> {
-    /// It is so now.
-    Set(&'a R),
-    /// It is gone.
-    Remove,
-}
-
 impl Hub {
     /// An empty hub. `epoch` is 32 hex digits, new with each start (wire: `Poll::epoch`).
     #[must_use]
@@ -66,18 +58,15 @@ impl Hub {
         }
     }
 
-    /// Applies one change and returns whether it was one: an equal record and the removal of what is not there are none.
+    /// Sets or removes (`None`) a record and returns whether that changed anything: an equal record and the removal of what is
+    /// not there do not.
     ///
     /// # Errors
     /// When the record cannot be serialised; nothing is changed then.
-    pub fn apply<R: Serialize>(
-        &mut self,
-        key: &str,
-        change: Change<'_, R>,
-    ) -> Result<bool, serde_json::Error> {
-        match change {
-            Change::Set(record) => self.set(key, &serde_json::to_vec(record)?),
-            Change::Remove => Ok(self.remove(key)),
+    pub fn apply<R: Serialize>(&mut self, key: &str, record: Option<&R>) -> Result<bool, serde_json::Error> {
+        match record {
+            Some(record) => self.set(key, &serde_json::to_vec(record)?),
+            None => Ok(self.remove(key)),
         }
     }
 

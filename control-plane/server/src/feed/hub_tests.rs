@@ -14,11 +14,11 @@ fn record(name: u8) -> IngressRecord {
 }
 
 fn set(hub: &mut Hub, key: &str, name: u8) -> bool {
-    hub.apply(key, Change::Set(&record(name))).unwrap()
+    hub.apply(key, Some(&record(name))).unwrap()
 }
 
 fn remove(hub: &mut Hub, key: &str) -> bool {
-    hub.apply(key, Change::<IngressRecord>::Remove).unwrap()
+    hub.apply(key, None::<&IngressRecord>).unwrap()
 }
 
 /// What a plugin does, as `wire::feed` says.
@@ -185,7 +185,7 @@ proptest! {
             if at == restart {
                 hub = Hub::new("00000000000000000000000000000002", tombstones);
                 for (key, record) in &truth {
-                    hub.apply(key, Change::Set(record)).unwrap();
+                    hub.apply(key, Some(record)).unwrap();
                 }
             }
             if look {

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use fairlead_resources::ObjectRef;
 use tokio::sync::mpsc;
 
 use self::{
@@ -75,6 +76,8 @@ impl Store for DirectoryStore {
             noticed,
             writing: HashSet::new(),
             pending: BTreeSet::new(),
+            touched: HashSet::new(),
+            again: BTreeMap::new(),
             told: Vec::new(),
             left_out: 0,
         };
@@ -96,6 +99,10 @@ struct Follower {
     writing: HashSet<PathBuf>,
     /// Files and directories to look at.
     pending: BTreeSet<PathBuf>,
+    /// Files about which a notice came since the last look began: what was read of them may be half of it.
+    touched: HashSet<PathBuf>,
+    /// Files that took objects over from others, and have to tell them although their text is known.
+    again: BTreeMap<PathBuf, HashSet<ObjectRef>>,
     /// Problems of the last batch.
     told: Vec<StoreProblem>,
     /// Files that the bounds leave out.
@@ -114,7 +121,10 @@ impl Follower {
             if !first {
                 self.gather(self.limits.debounce.get());
             }
-            let events = self.look();
+            let mut events = self.look();
+            while !self.again.is_empty() && self.ready() {
+                events.extend(self.look());
+            }
             let problems = self.problems();
             if first || !events.is_empty() || problems.is_some() {
                 tracing::debug!(events = events.len(), objects = self.catalog.len(), "files changed");
@@ -149,13 +159,15 @@ impl Follower {
         }
     }
 
-    /// Returns the number of a barrier that was reached.
+    /// Notes what a notice says for later.
     fn note(&mut self, notice: Notice) {
         match notice {
             Notice::Writing(path) => {
+                self.touched.insert(path.clone());
                 self.writing.insert(path);
             }
             Notice::Written(path) | Notice::Gone(path) => {
+                self.touched.insert(path.clone());
                 self.writing.remove(&path);
                 self.pending.insert(path);
             }
@@ -189,6 +201,7 @@ impl Follower {
             std::mem::take(&mut self.pending).into_iter().partition(|p| !self.writing.contains(p));
         self.pending = later;
         let files = self.files(now);
+        self.touched.clear();
         let mut read = BTreeMap::new();
         for path in files {
             let mut got = scan::read(&path, self.limits.max_file_bytes);
@@ -202,9 +215,9 @@ impl Follower {
         self.barrier();
         let mut events = Vec::new();
         for (path, got) in read {
-            // Its end will be announced.
-            if !self.writing.contains(&path) {
-                self.take(&path, got, &HashSet::new(), &mut events);
+            // Whoever touched it will close it, or has closed it: then it is pending.
+            if !self.touched.contains(&path) && !self.writing.contains(&path) {
+                self.take(&path, got, &mut events);
             }
         }
         events
@@ -215,8 +228,11 @@ impl Follower {
         let mut files = BTreeSet::new();
         for path in paths {
             // A link in the manner of `..data` stands for what other links point to.
-            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
-            let path = if hidden { self.directory.clone() } else { path };
+            let link = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".."));
+            let path = if link { self.directory.clone() } else { path };
+            if self.relative(&path).split('/').any(|part| part.starts_with('.')) {
+                continue;
+            }
             if scan::is_manifest(&path) && !path.is_dir() {
                 files.insert(path);
                 continue;
@@ -239,22 +255,23 @@ impl Follower {
         files
     }
 
-    fn take(
-        &mut self,
-        path: &Path,
-        got: Read,
-        again: &HashSet<fairlead_resources::ObjectRef>,
-        events: &mut Vec<Event>,
-    ) {
+    fn take(&mut self, path: &Path, got: Read, events: &mut Vec<Event>) {
         let name = self.relative(path);
         let update = match got {
-            Read::Content(content) => self.catalog.set(&name, &content, again),
-            Read::Gone => self.catalog.remove(&name),
+            Read::Content(content) => {
+                let again = self.again.remove(path).unwrap_or_default();
+                self.catalog.set(&name, &content, &again)
+            }
+            Read::Gone => {
+                self.again.remove(path);
+                self.catalog.remove(&name)
+            }
             Read::Moving => {
                 self.pending.insert(path.to_owned());
                 return;
             }
             Read::Failed(reason) => {
+                self.again.remove(path);
                 self.catalog.unreadable(&name, &reason);
                 return;
             }
@@ -263,8 +280,8 @@ impl Follower {
         events.extend(new);
         for (other, objects) in handed_over {
             let path = self.directory.join(other);
-            let got = scan::read(&path, self.limits.max_file_bytes);
-            self.take(&path, got, &objects, events);
+            self.pending.insert(path.clone());
+            self.again.entry(path).or_default().extend(objects);
         }
     }
 

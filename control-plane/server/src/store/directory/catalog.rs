@@ -154,7 +154,7 @@ impl Catalog {
         }
         for object in reader.objects {
             if self.owner(&object.reference()) == Some(path) {
-                update.events.push(Event::Apply(object));
+                update.events.push(Event::Apply { object, origin: path.to_owned() });
             }
         }
         self.files.insert(path.to_owned(), File { documents: reader.documents, problems: reader.problems });

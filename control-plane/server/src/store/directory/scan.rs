@@ -36,7 +36,7 @@ pub(super) fn find(path: &Path, limits: &StoreConfig) -> (BTreeSet<PathBuf>, usi
         } else if entry.is_dir() {
             let Ok(entries) = fs::read_dir(&path) else { continue };
             let visible = |path: &PathBuf| {
-                depth == 0 || path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+                path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
             };
             open.extend(
                 entries.flatten().map(|entry| entry.path()).filter(visible).map(|path| (path, depth + 1)),
