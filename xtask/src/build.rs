@@ -15,8 +15,8 @@ const MODULE_LIMIT: u64 = 300 * 1024;
 const CALLBACKS: &[&str] = &[
     "proxy_on_configure",
     "proxy_on_context_create",
+    "proxy_on_delete",
     "proxy_on_http_call_response",
-    "proxy_on_log",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
     "proxy_on_tick",
