@@ -39,6 +39,7 @@ impl Server {
     }
 
     /// Sets an entry; if it answers to the manual port, no other of its application does.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn set_entry(&mut self, app: u8, entry: u8, value: u8, manual: bool) {
         for other in (0..4).filter(|other| manual && *other != entry) {
             let key = format!("app{app}/s/e{other}");
