@@ -100,7 +100,7 @@ fn start(programs: &Path, directory: &Path, corpus: &Path, name: &str, seconds: 
     let mut command = Command::new(programs.join(format!("fuzz-{name}")));
     command
         .arg(format!("-max_total_time={seconds}"))
-        .args(["-rss_limit_mb=2048", "-timeout=10", "-print_final_stats=1"])
+        .args(["-rss_limit_mb=2048", "-timeout=10", "-max_len=65536", "-print_final_stats=1"])
         .arg(format!("-artifact_prefix={}/{name}-", directory.display()))
         .arg(found)
         .arg(corpus.join(name))

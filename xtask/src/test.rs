@@ -57,7 +57,7 @@ fn wasm(tally: &mut Tally, filter: Option<&str>) -> Result {
         .unwrap_or(path);
     let mut command = tools::wasm_cargo()?;
     command
-        .args(["test", "--lib", "--target", "wasm32-unknown-unknown"])
+        .args(["test", "--tests", "--target", "wasm32-unknown-unknown"])
         .args(PURE.iter().flat_map(|name| ["--package", name]))
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner.runner)
         .env("PATH", with_node)

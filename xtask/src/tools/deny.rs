@@ -23,12 +23,19 @@ pub(super) fn cargo_install(package: &str, version: &str, program: &str) -> Resu
     let program = directory.join("bin").join(program);
     if !program.exists() {
         step(&format!("building {package} {version} (once, minutes)"));
-        run(cargo()
-            .args(["install", "--quiet", "--locked", "--no-track", package, "--version", version, "--root"])
-            .arg(&directory)
-            .arg("--target-dir")
-            .arg(root::target().join("tools-build")))
-        .map_err(|error| Error::new(format!("cannot install {package} {version}: {error}")))?;
+        let install = |locked: &[&str]| {
+            run(cargo()
+                .args(["install", "--quiet", "--no-track", package, "--version", version])
+                .args(locked)
+                .arg("--root")
+                .arg(&directory)
+                .arg("--target-dir")
+                .arg(root::target().join("tools-build")))
+        };
+        // A registry that lags may lack a version that the tool's own lock file names.
+        install(&["--locked"])
+            .or_else(|_| install(&[]))
+            .map_err(|error| Error::new(format!("cannot install {package} {version}: {error}")))?;
     }
     Ok(program)
 }
