@@ -27,7 +27,8 @@ pub struct ControlPlane {
     root: TempDir,
     config: Value,
     process: Process,
-    ready: Value,
+    /// `ready gateways=… health=… metrics=…`.
+    ready: String,
     /// What earlier runs wrote.
     earlier: Vec<u8>,
 }
@@ -45,7 +46,7 @@ impl ControlPlane {
         prepare(&resources)?;
         let config = config(root.path(), overrides);
         let process = run(&program, root.path(), &config)?;
-        let mut control = Self { program, root, config, process, ready: Value::Null, earlier: Vec::new() };
+        let mut control = Self { program, root, config, process, ready: String::new(), earlier: Vec::new() };
         control.ready()?;
         Ok(control)
     }
@@ -82,8 +83,9 @@ impl ControlPlane {
     /// # Errors
     /// There is none of this name.
     pub fn address(&self, name: &str) -> Result<std::net::SocketAddr> {
-        let text = self.ready.get(name).and_then(Value::as_str);
-        let text = text.ok_or_else(|| Error::new(format!("no {name} in the ready line {}", self.ready)))?;
+        let mut fields = self.ready.split_whitespace().filter_map(|field| field.split_once('='));
+        let text = fields.find(|(have, _)| *have == name).map(|(_, address)| address);
+        let text = text.ok_or_else(|| Error::new(format!("no {name} in the ready line `{}`", self.ready)))?;
         text.parse().doing(text)
     }
 
@@ -174,8 +176,7 @@ impl ControlPlane {
         let line = self.process.stdout().wait_for("ready line", wait::START, |text| {
             text.split_once('\n').map(|(line, _)| line.to_owned())
         });
-        let line = line.map_err(|error| Error::new(format!("{error}{}", self.process.stderr().text())))?;
-        self.ready = serde_json::from_str(&line).doing(format!("no JSON in the ready line {line}"))?;
+        self.ready = line.map_err(|error| Error::new(format!("{error}{}", self.process.stderr().text())))?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ mod request;
 mod response;
 mod tls;
 
-pub use connection::{Address, Connection};
+pub use connection::{Address, CALLER, Connection};
 pub use request::Request;
 pub use response::Response;
 pub use tls::Tls;

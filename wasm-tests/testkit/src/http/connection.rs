@@ -2,12 +2,13 @@
 
 use std::{
     io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
 use rustls::{ClientConnection, StreamOwned};
 
 use super::{Request, Response, Tls};
@@ -39,6 +40,10 @@ impl From<&Address> for Address {
         address.clone()
     }
 }
+
+/// Where connections to loopback addresses come from. Not 127.0.0.1, in place of which Envoy writes the machine's own
+/// address into `X-Forwarded-For`.
+pub const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 /// Without progress for this long, a read fails.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -286,8 +291,20 @@ impl Connection {
 }
 
 fn tcp(address: SocketAddr) -> Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&address, LIMIT).doing(format!("cannot connect to {address}"))?;
+    let stream = match address {
+        SocketAddr::V4(v4) if v4.ip().is_loopback() => from_caller(address),
+        _ => TcpStream::connect_timeout(&address, LIMIT),
+    };
+    let stream = stream.doing(format!("cannot connect to {address}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(LIMIT))?;
     Ok(stream)
+}
+
+/// Connects from [`CALLER`].
+fn from_caller(address: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::bind(&socket, &SocketAddr::from((CALLER, 0)))?;
+    net::connect(&socket, &address)?;
+    Ok(TcpStream::from(socket))
 }
