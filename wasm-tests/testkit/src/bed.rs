@@ -143,14 +143,12 @@ impl Bed {
         http::call(self.ports.ucl, request)
     }
 
-    /// A call from outside with a client certificate, to the host that [`Seed`] gives the ingress gateway. The
-    /// request should carry that host.
+    /// A call from outside over TLS, as [`outside`] or another one.
     ///
     /// # Errors
     /// There is no answer, the refusal of the certificate included.
-    pub fn from_outside(&self, identity: &Identity, request: &Request) -> Result<Response> {
-        let tls = Tls::new().server_name(INGRESS_HOST).identity(identity);
-        http::call_tls(self.ingress_address()?, &tls, request)
+    pub fn from_outside(&self, tls: &Tls, request: &Request) -> Result<Response> {
+        http::call_tls(self.ingress_address()?, tls, request)
     }
 
     /// Starts the egress Envoy again and finds its new ports.
@@ -213,6 +211,12 @@ impl Bed {
         let sources = self.sources()?;
         self.canary.check(&sources)
     }
+}
+
+/// TLS of an external system that does all right: the ingress gateway's name, and this certificate.
+#[must_use]
+pub fn outside(identity: &Identity) -> Tls {
+    Tls::new().server_name(INGRESS_HOST).identity(identity)
 }
 
 impl Drop for Bed {
