@@ -30,6 +30,7 @@ pub struct Load {
     connections: usize,
     requests: Vec<Vec<u8>>,
     judge: Judge,
+    rate: Option<u32>,
 }
 
 /// What all connections of a load share.
@@ -38,6 +39,7 @@ struct Shared {
     stop: AtomicBool,
     next: AtomicU64,
     limit: u64,
+    begin: Instant,
 }
 
 impl Load {
@@ -50,6 +52,7 @@ impl Load {
             connections,
             requests: requests.iter().map(Request::bytes).collect(),
             judge: Arc::new(|_, _| true),
+            rate: None,
         }
     }
 
@@ -64,6 +67,13 @@ impl Load {
     #[must_use]
     pub fn judge(mut self, judge: impl Fn(u16, &[u8]) -> bool + Send + Sync + 'static) -> Self {
         self.judge = Arc::new(judge);
+        self
+    }
+
+    /// The same with at most so many requests a second, evenly spread: load that leaves the machine some air.
+    #[must_use]
+    pub fn rate(mut self, per_second: u32) -> Self {
+        self.rate = Some(per_second.max(1));
         self
     }
 
@@ -102,6 +112,7 @@ impl Load {
             stop: AtomicBool::new(false),
             next: AtomicU64::new(0),
             limit,
+            begin: Instant::now(),
         });
         let connector = self.tls.as_ref().map(|tls| client::connector(tls, self.address)).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -112,7 +123,6 @@ impl Load {
 }
 
 async fn all(shared: Arc<Shared>, connector: Option<client::Connector>) -> Report {
-    let begin = Instant::now();
     let tasks: Vec<_> = (0..shared.load.connections)
         .map(|_| tokio::spawn(client::drive(Arc::clone(&shared), connector.clone())))
         .collect();
@@ -122,19 +132,23 @@ async fn all(shared: Arc<Shared>, connector: Option<client::Connector>) -> Repor
             report.add(part);
         }
     }
-    report.finish(begin.elapsed());
+    report.finish(shared.begin.elapsed());
     report
 }
 
 impl Shared {
-    /// The next request's bytes; none when it is time to end.
-    fn request(&self) -> Option<&[u8]> {
+    /// The next request's bytes, when it is time for it; none when it is time to end.
+    async fn request(&self) -> Option<&[u8]> {
         if self.stop.load(Ordering::Relaxed) {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         if number >= self.limit {
             return None;
+        }
+        if let Some(rate) = self.load.rate {
+            let due = Duration::from_micros(number * 1_000_000 / u64::from(rate));
+            tokio::time::sleep(due.saturating_sub(self.begin.elapsed())).await;
         }
         let index = usize::try_from(number % self.load.requests.len().max(1) as u64).unwrap_or(0);
         self.load.requests.get(index).map(Vec::as_slice)

@@ -48,3 +48,11 @@ fn connections_are_kept_and_tls_works() {
     connections.dedup();
     assert_eq!(connections.len(), 3);
 }
+
+#[test]
+fn a_rate_is_kept() {
+    let double = Double::start(&Setup::default()).unwrap();
+    let load = Load::new(double.address("http").unwrap(), 4, &[get("/status/200")]).rate(500);
+    let report = load.run(100).unwrap();
+    assert!(report.elapsed >= Duration::from_millis(190) && report.rate() < 530.0, "{}", report.rate());
+}

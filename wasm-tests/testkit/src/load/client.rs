@@ -39,7 +39,7 @@ struct Answer {
 pub(super) async fn drive(shared: Arc<Shared>, connector: Option<Connector>) -> Report {
     let mut report = Report::default();
     let mut open: Option<Connection> = None;
-    while let Some(request) = shared.request() {
+    while let Some(request) = shared.request().await {
         let begin = Instant::now();
         let mut connection = match open.take() {
             Some(connection) => connection,
