@@ -26,8 +26,8 @@ use crate::{
 use listing::Listing;
 use page::{Malformed, Raw};
 
-/// An empty answer that comes sooner than this part of the time asked for is an answer of a server that does not
-/// hold polls: the next one waits [`IDLE_MS`].
+/// An empty answer that comes within this fraction of the time asked for is that of a server which does not hold
+/// polls: the next one waits [`IDLE_MS`].
 const EARLY: u64 = 4;
 /// Pause between polls that are answered at once with nothing, milliseconds.
 const IDLE_MS: u64 = 500;

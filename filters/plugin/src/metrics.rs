@@ -15,7 +15,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// A VM has started.
+    /// A VM has started. The host also starts one to try each new configuration, and drops it.
     pub(crate) fn vm_started() {
         if let Some(id) = abi::define_metric(Metric::Counter, "fairlead.vm_starts") {
             abi::increment(id, 1);

@@ -81,6 +81,7 @@ impl std::hash::Hasher for ContextHasher {
 }
 
 thread_local! {
+    static STARTED: Cell<bool> = const { Cell::new(false) };
     static STATE: RefCell<State> = RefCell::default();
     static STREAMS: RefCell<Streams> = RefCell::default();
     /// The time of the last tick or answer: near enough for a request's look-ups, and costs it no call.
@@ -103,7 +104,11 @@ fn with_streams<R>(f: impl FnOnce(&mut Streams) -> R) -> Option<R> {
     STREAMS.with(|streams| streams.try_borrow_mut().ok().map(|mut streams| f(&mut streams)))
 }
 
+/// The host says so for each plugin instance; the VM starts once.
 pub(crate) fn on_vm_start() {
+    if STARTED.replace(true) {
+        return;
+    }
     // Where a panic arose helps; its message could show data.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map_or_else(String::new, ToString::to_string);
