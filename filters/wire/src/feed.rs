@@ -308,3 +308,65 @@ pub fn short_sha256(bytes: &[u8]) -> String {
     }
     hex
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+    use crate::Reason;
+
+    fn route() -> EgressRoute {
+        EgressRoute {
+            profile: "fairlead.t.0123456789abcdef0123456789abcdef".to_owned(),
+            tls: true,
+            authority: "t.example".to_owned(),
+            base_path: String::new(),
+            query: String::new(),
+            encode_url: false,
+            credential: Credential::Static("Basic c2VjcmV0".to_owned()),
+            headers: vec![("x-key".to_owned(), "secret".to_owned())],
+            query_parameters: Vec::new(),
+            headers_timeout_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_record_is_spelt_as_version_1_spells_it() {
+        let record = EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route())) };
+        let json = serde_json::to_string(&record).unwrap();
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"manual":true,"outcome":{"route":{"profile":"fairlead.t.0123456789abcdef0123456789abcdef","#,
+                r#""tls":true,"authority":"t.example","credential":{"static":"Basic c2VjcmV0"},"#,
+                r#""headers":[["x-key","secret"]]}}}"#
+            )
+        );
+        assert_eq!(serde_json::from_str::<EgressRecord>(&json).unwrap(), record);
+        let refusal = EgressOutcome::Refusal(Refusal::empty(502, Reason::TargetUnsupported));
+        let json = serde_json::to_string(&EgressRecord { manual: false, outcome: refusal }).unwrap();
+        assert_eq!(json, r#"{"outcome":{"refusal":{"status":502,"reason":"target_unsupported"}}}"#);
+    }
+
+    #[test]
+    fn fields_of_a_later_minor_version_are_ignored() {
+        let poll: Poll<EgressRecord> = serde_json::from_str(
+            r#"{"epoch":"e","revision":1,"later":[1],"changed":[{"key":"a/b/c","hash":"0","new":{},"record":{"outcome":{"refusal":{"status":500,"reason":"later","x":1}},"y":2}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(poll.changed.len(), 1);
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let shown = format!("{:?}", route());
+        assert!(!shown.contains("c2VjcmV0") && !shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn a_hash_is_128_bits_of_sha_256() {
+        assert_eq!(short_sha256(b""), "e3b0c44298fc1c149afbf4c8996fb924");
+    }
+}

@@ -12,3 +12,28 @@ pub fn is_profile(name: &[u8]) -> bool {
     name.strip_prefix(PREFIX.as_bytes())
         .is_some_and(|id| id.len() == 32 && id.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn only_a_profiles_name_is_one() {
+        let good = "fairlead.t.0123456789abcdef0123456789abcdef";
+        assert!(is_profile(good.as_bytes()));
+        for bad in [
+            CONTROL_CLUSTER,
+            "",
+            PREFIX,
+            "fairlead.t.0123",
+            &good.to_uppercase(),
+            &format!("{good}0"),
+            &format!(" {good}"),
+        ] {
+            assert!(!is_profile(bad.as_bytes()), "{bad}");
+        }
+    }
+}

@@ -141,3 +141,29 @@ impl fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_read_back() {
+        for (index, (reason, name)) in REASONS.iter().enumerate() {
+            assert_eq!(reason.as_str(), *name);
+            assert_eq!(Reason::from((*name).to_owned()), *reason);
+            assert!(
+                REASONS.iter().skip(index + 1).all(|(other, word)| other != reason && word != name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_newer_control_planes_reason_reads_as_other() {
+        let read: Reason = serde_json::from_str("\"invented_later\"").unwrap();
+        assert_eq!(read, Reason::Other);
+    }
+}
