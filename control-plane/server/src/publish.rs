@@ -4,6 +4,8 @@
 //! New transport profiles are written to Envoy's files and get a moment to settle; then grants and records follow;
 //! what is unused any longer goes last, profiles after a grace period.
 
+mod kept;
+
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
@@ -41,7 +43,12 @@ impl Publisher {
         egress: Option<Rendered>,
         ingress: Option<Rendered>,
     ) -> Self {
-        let transport = |rendered| Transport { rendered, profiles: BTreeMap::new(), written: false };
+        let transport = |rendered: Option<Rendered>| {
+            let before =
+                rendered.as_ref().map(|rendered| kept::read(rendered.directory())).unwrap_or_default();
+            let unused = |profile: Profile| (profile.id.clone(), (profile, Some(Instant::now())));
+            Transport { rendered, profiles: before.into_iter().map(unused).collect(), written: false }
+        };
         Self { state, config, egress: transport(egress), ingress: transport(ingress) }
     }
 
@@ -146,7 +153,9 @@ impl Transport {
     /// Writes the files, if anything changed since they were written; says whether any file is different.
     fn write(&mut self) -> Result<bool, FileError> {
         let Some(rendered) = self.rendered.as_ref().filter(|_| !self.written) else { return Ok(false) };
-        let changed = rendered.write(self.profiles.values().map(|(profile, _)| profile))?;
+        let profiles = || self.profiles.values().map(|(profile, _)| profile);
+        let changed = rendered.write(profiles())?;
+        kept::write(rendered.directory(), profiles())?;
         self.written = true;
         Ok(changed)
     }

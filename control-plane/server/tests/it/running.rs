@@ -52,6 +52,14 @@ async fn new_profiles_are_in_the_files_before_records_name_them() {
     assert!(clusters.contains(profile));
     assert_eq!(clusters.matches("\"name\": \"fairlead.t.").count(), 2, "the old one stays for its grace");
     plane.running.stop().await;
+
+    // Over a restart too: gateways have records of the process before.
+    fs::remove_file(plane.config.resources.join("a.yaml")).unwrap();
+    let running = run::start(&plane.config, LevelSwitch::new(LogLevel::Info, false, |_| {})).await.unwrap();
+    let files = contents(&plane.config.state_directory.join("egress"));
+    let clusters = files.iter().find(|(path, _)| path.ends_with("cds.json")).unwrap();
+    assert!(String::from_utf8_lossy(&clusters.1).contains(profile));
+    running.stop().await;
 }
 
 #[tokio::test]
