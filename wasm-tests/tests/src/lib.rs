@@ -7,3 +7,4 @@
 pub mod case;
 pub mod egress;
 pub mod ingress;
+pub mod target;
