@@ -49,6 +49,11 @@ pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
     cluster
 }
 
+/// Requests at once on an HTTP/2 connection. A target says how many it takes only after the first ones were sent, and
+/// refuses what is above: a burst of first calls would fail. At least this many are usual (RFC 9113 §6.5.2), and what
+/// Go's client begins with.
+const MAX_STREAMS: u32 = 100;
+
 /// HTTP/1.1 without TLS; with TLS what ALPN agrees on (AG §7).
 fn protocol_options(trust: &Trust, verified: bool) -> Value {
     let mut options = json!({
@@ -62,7 +67,13 @@ fn protocol_options(trust: &Trust, verified: bool) -> Value {
     if let Some(options) = options.as_object_mut() {
         let (name, value) = match trust {
             Trust::Plain => ("explicit_http_config", json!({ "http_protocol_options": {} })),
-            _ => ("auto_config", json!({ "http_protocol_options": {}, "http2_protocol_options": {} })),
+            _ => (
+                "auto_config",
+                json!({
+                    "http_protocol_options": {},
+                    "http2_protocol_options": { "max_concurrent_streams": MAX_STREAMS },
+                }),
+            ),
         };
         options.insert(name.to_owned(), value);
     }
