@@ -1,7 +1,7 @@
 //! The feed client: keeps a view equal to the control plane's (contract: [`fairlead_wire::feed`]).
 //!
 //! A state machine without clock or I/O. The shell sends the call that [`Client::next`] hands out, one at a time, and
-//! brings what came back to [`Client::answered`], with the table that it keeps.
+//! brings what came back to `Client::answered`, with the table that it keeps.
 //!
 //! While polling, pages of changes are applied as they come. In another epoch everything is listed: by hashes where
 //! there are records already, so that only differences are fetched, by the records themselves where there are none.

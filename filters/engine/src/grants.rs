@@ -1,6 +1,6 @@
 //! Grants that this VM holds: asked for on demand, refreshed ahead while in use, one call an id at a time.
 //!
-//! The shell sends the calls of [`GrantTable::calls`] and brings what came back to [`GrantTable::answered`]; pipelines
+//! The shell sends the calls of `GrantTable::calls` and brings what came back to `GrantTable::answered`; pipelines
 //! look into [`GrantTable::at`]. Contract: [`fairlead_wire::grant`].
 
 use std::{
@@ -73,7 +73,7 @@ impl GrantTable {
         GrantsAt { table: self, now_ms }
     }
 
-    /// Whether [`GrantTable::calls`] may have something to do.
+    /// Whether `GrantTable::calls` may have something to do.
     #[must_use]
     pub fn has_queue(&self) -> bool {
         !self.queue.borrow().is_empty()
