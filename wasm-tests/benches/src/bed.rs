@@ -8,9 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use fairlead_render::{
-    Control, EgressGateway, Files, Gateway, Pair, Profile, Resolver, Trust, cluster, profile,
-};
+use fairlead_render::{Control, EgressGateway, Files, Gateway, Pair, Profile, Resolver, Trust, cluster};
 use fairlead_testkit::{
     Error, Result,
     double::{self, Double},
@@ -45,7 +43,7 @@ impl Bed {
         let everywhere = (format!("*.{DOMAIN}"), [127, 0, 0, 2].into());
         let double = Double::start(&double::Setup { dns: vec![everywhere], ..double::Setup::default() })?;
         proc::pin(double.process().id(), proc::OTHERS)?;
-        let profile = |digit: &str, trust| profile::Profile {
+        let profile = |digit: &str, trust| Profile {
             id: format!("{}{}", fairlead_wire::profile::PREFIX, digit.repeat(32)),
             trust,
         };
@@ -85,7 +83,7 @@ impl Bed {
 
     /// Starts Envoy with one worker, on its own core, from `files` with these listeners in place of the rendered ones.
     pub(crate) fn envoy(&self, mut files: Files, listeners: &[Value], workers: u32) -> Result<Envoy> {
-        files.insert("lds.json".to_owned(), json!({ "resources": listeners }));
+        files.insert("xds/lds.json".to_owned(), json!({ "resources": listeners }));
         let bootstrap = files.get_mut("bootstrap.json").ok_or_else(|| Error::new("no bootstrap"))?;
         self.replace_clusters(bootstrap)?;
         write(self.directory.path(), &files)?;

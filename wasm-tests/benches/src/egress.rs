@@ -103,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     let bed = Bed::new()?;
     bed.targets.feed.set(records(&bed))?;
     let files = bed.egress()?;
-    let template = files.get("lds.json").and_then(|lds| lds.pointer("/resources/0")).cloned();
+    let template = files.get("xds/lds.json").and_then(|lds| lds.pointer("/resources/0")).cloned();
     let listeners = listeners(&bed, &template.unwrap_or_default())?;
     let mut envoy = bed.envoy(files, &listeners, 1)?;
     let mut rows = Vec::new();
