@@ -76,9 +76,12 @@ pub fn cases(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// Name, rows, application, subject of the certificate, whether it is accepted.
+type SubjectRow<'a> = (&'a str, &'a [&'static str], &'a str, &'a [Attribute<'a>], bool);
+
 /// Who may call as whom (CV §4).
 fn subjects(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
-    let table: &[(&str, &[&'static str], &str, &[Attribute<'_>], bool)] = &[
+    let table: &[SubjectRow<'_>] = &[
         ("the name", &["CV-4.2-r01", "CV-4.3-r01"], "shop", &subject("shop"), true),
         (
             "other attributes around it",
