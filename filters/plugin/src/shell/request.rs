@@ -86,7 +86,7 @@ fn decide(context: u32) -> Next {
     let Some(headers) = abi::headers(Map::Request) else { return broken() };
     let Ok(block) = HeaderBlock::parse(&headers) else { return broken() };
     #[cfg(feature = "crash-test")]
-    if block.contains(b"x-fairlead-crash") {
+    if block.contains(b"x-crash-test") {
         std::process::abort();
     }
     let Some(root) = with_streams(|streams| streams.get(&context).map(|stream| stream.root)).flatten() else {
