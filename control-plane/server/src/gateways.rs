@@ -148,6 +148,7 @@ fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> G
     gateway.idle = gateways.idle_timeout.get();
     gateway.connect_timeout = gateways.connect_timeout.get();
     gateway.request_headers_timeout = gateways.request_headers_timeout.get();
+    gateway.keep_alive = gateways.keep_alive.get();
     gateway
 }
 

@@ -24,6 +24,8 @@ pub struct GatewaysConfig {
     pub idle_timeout: Span,
     /// Until a caller's request headers are complete.
     pub request_headers_timeout: Span,
+    /// How long a caller's connection is kept between two requests (AG §13).
+    pub keep_alive: Span,
     /// How long requests are held while a worker has no complete view or no grant (decision 35).
     pub hold: Span,
     /// How many requests one worker holds at most.
@@ -46,6 +48,7 @@ impl Default for GatewaysConfig {
             connect_timeout: Span::seconds(10),
             idle_timeout: Span::seconds(300),
             request_headers_timeout: Span::seconds(10),
+            keep_alive: Span::seconds(10),
             hold: Span::seconds(5),
             max_held: 4_096,
             stale_warning: Span::seconds(300),
