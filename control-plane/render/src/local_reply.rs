@@ -24,8 +24,16 @@ const UNREACHABLE: &[&str] = &["DF", "UF", "UH", "UC", "UR", "LR", "UPE", "UO"];
 /// is a target that did not answer in time.
 const CONNECT_TIMEOUT: &str = "response.code_details.contains('{connection_timeout')";
 
+/// Nothing moved on a stream for too long before an answer began. Envoy says 504 where the request is complete, so that
+/// the target is to blame, and 408 where it is not; and 408 as well where not even the headers came in time.
+const TARGET_IDLE: &str = "response.code_details == 'stream_idle_timeout' && response.code == 504";
+const CALLER_SLOW: &str = "response.code == 408";
+
 /// The plugin's VM died, or its replacement is not there yet.
 const PLUGIN_FAILED: &str = "response.code_details == 'wasm_fail_stream'";
+
+/// The plugin's VM died while it held the request: while the plugin lives, a request gets a route or an answer sooner.
+const PLUGIN_LOST: &str = "response.code_details == 'stream_idle_timeout' && xds.route_name != 'target'";
 
 /// `OPTIONS *` asks about the server as a whole (RFC 9110 §9.3.7). Envoy refuses its path before any filter or route
 /// sees it; the contract is an empty 200 (AG §3).
@@ -42,7 +50,10 @@ pub fn config() -> Value {
         mapper(&details(&guarded), &Refusal::empty(502, Reason::TargetRefused)),
         mapper(&flags(&["NC"]), &Refusal::retry(Reason::ProfileMissing, RETRY_AFTER, profile)),
         mapper(&details(PLUGIN_FAILED), &Refusal::retry(Reason::Cold, RETRY_AFTER, plugin)),
+        mapper(&details(PLUGIN_LOST), &Refusal::retry(Reason::Cold, RETRY_AFTER, plugin)),
         mapper(&details(CONNECT_TIMEOUT), &Refusal::empty(504, Reason::TargetTimeout)),
+        mapper(&details(TARGET_IDLE), &Refusal::empty(504, Reason::TargetTimeout)),
+        mapper(&details(CALLER_SLOW), &Refusal::empty(408, Reason::CallerTimeout)),
         mapper(&flags(&["UT"]), &Refusal::empty(504, Reason::TargetTimeout)),
         mapper(&flags(UNREACHABLE), &Refusal::empty(502, Reason::TargetUnreachable)),
         { "filter": details(OPTIONS), "status_code": 200, "body": { "inline_string": "" } },

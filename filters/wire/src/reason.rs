@@ -35,6 +35,8 @@ pub enum Reason {
     TargetUnreachable,
     /// The target sent no response headers in time.
     TargetTimeout,
+    /// The caller did not send its request in time (AG §13).
+    CallerTimeout,
     /// The token endpoint's URL is not a URL (AG E12).
     TokenEndpointInvalid,
     /// The token endpoint did not answer (AG E13).
@@ -93,6 +95,7 @@ pub const REASONS: &[(Reason, &str)] = &[
     (Reason::TargetRefused, "target_refused"),
     (Reason::TargetUnreachable, "target_unreachable"),
     (Reason::TargetTimeout, "target_timeout"),
+    (Reason::CallerTimeout, "caller_timeout"),
     (Reason::TokenEndpointInvalid, "token_endpoint_invalid"),
     (Reason::TokenEndpointUnreachable, "token_endpoint_unreachable"),
     (Reason::TokenEndpointStatus, "token_endpoint_status"),
