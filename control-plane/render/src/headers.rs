@@ -10,6 +10,9 @@ use crate::json::extension;
 /// reduced to `trailers`, and `connection` and `upgrade` must stay until the codec has seen them, or no upgrade works.
 const LEFT_TO_CODEC: &[&str] = &["connection", "upgrade", "te", "transfer-encoding"];
 
+/// Set by the gateway from the verified handshake.
+const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
+
 /// The `early_header_mutation_extensions` of a connection manager: callers' values of internal headers are gone, and
 /// those of headers that the host sets by itself wait under another name, before anything reads the request.
 /// `also` names further headers to strip.
@@ -58,6 +61,15 @@ pub fn request_removals() -> Vec<String> {
         }
     }
     header::HOST_ADDED.iter().copied().for_each(&mut add);
+    names
+}
+
+/// `request_headers_to_remove` of a route to our own network (`identify` mode): as [`request_removals`], but who the
+/// client is, by whom and by which protocol the request came stays for those behind.
+#[must_use]
+pub fn own_network_removals() -> Vec<String> {
+    let mut names = request_removals();
+    names.retain(|name| name != CLIENT_CERTIFICATE && !callers_only().any(|kept| kept == name));
     names
 }
 
@@ -127,5 +139,16 @@ mod tests {
             }
         }
         assert!(early.contains("\"x-application\""));
+    }
+
+    #[test]
+    fn headers_of_our_own_network_keep_who_came_and_how() {
+        let removed = own_network_removals();
+        for name in [CLIENT_CERTIFICATE, "x-request-id", "x-forwarded-proto"] {
+            assert!(!removed.iter().any(|removed| removed == name), "{name}");
+        }
+        for name in [header::PROFILE, "x-envoy-internal", "keep-alive", "proxy-authorization"] {
+            assert!(removed.iter().any(|removed| removed == name), "{name}");
+        }
     }
 }

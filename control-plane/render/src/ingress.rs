@@ -55,11 +55,13 @@ fn listener(gateway: &IngressGateway) -> Value {
     .render(common)
 }
 
-/// XFCC is made of the handshake; whatever a client sent is gone (CV §2). HTTP/2 limits as for any edge.
+/// XFCC is made of the handshake; whatever a client sent is gone (CV §2). Alternative names (`URI`, `DNS`) stay out of
+/// it: Envoy copies them as they are, so that a comma or quote in one would look like another element, and nobody reads
+/// them. HTTP/2 limits as for any edge.
 fn manager() -> Map<String, Value> {
     let fields = json!({
         "forward_client_cert_details": "SANITIZE_SET",
-        "set_current_client_cert_details": { "subject": true, "cert": true, "uri": true, "dns": true },
+        "set_current_client_cert_details": { "subject": true, "cert": true, "uri": false, "dns": false },
         "http2_protocol_options": {
             "max_concurrent_streams": 100,
             "initial_stream_window_size": 65_536,

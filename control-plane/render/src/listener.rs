@@ -1,7 +1,8 @@
 //! Listeners and what their connection managers have in common.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
+use fairlead_wire::grant::WAIT_MS;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -15,6 +16,9 @@ const MAX_REQUEST_HEADERS_KIB: u32 = 1024;
 const MAX_HEADER_LINES: u32 = 1000;
 /// What Envoy buffers of one connection before it stops reading.
 const BUFFER: u32 = 1_048_576;
+
+/// The plugin looks at the time five times a second.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// An HTTP listener.
 pub(crate) struct Listener<'a> {
@@ -87,7 +91,7 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
         "normalize_path": true,
         "merge_slashes": false,
         "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-        "stream_idle_timeout": duration(gateway.idle),
+        "stream_idle_timeout": duration(undecided(gateway)),
         "request_headers_timeout": duration(gateway.request_headers_timeout),
         "request_timeout": "0s",
         "max_request_headers_kb": MAX_REQUEST_HEADERS_KIB,
@@ -100,6 +104,13 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
         "upgrade_configs": [{ "upgrade_type": "websocket" }],
         "access_log": access_log(gateway),
     })
+}
+
+/// How long a stream may be quiet before it has a route to a target, whose own idle time-out holds from then on: longer
+/// than the plugin ever holds a request. When a VM dies the requests that it held have nobody else to answer them.
+fn undecided(gateway: &Gateway) -> Duration {
+    let held = Duration::from_millis(u64::from(gateway.plugin.hold_ms) + u64::from(WAIT_MS));
+    gateway.idle.min(held + MARGIN)
 }
 
 /// A JSON line per request. Queries and headers may hold credentials and are not written.

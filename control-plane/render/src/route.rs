@@ -20,6 +20,10 @@ use crate::{headers, json::duration};
 #[must_use]
 pub fn target(headers_timeout: Duration, idle: Duration) -> Value {
     let mut route = to(json!({ "cluster_header": PROFILE }), idle);
+    if let Some(route) = route.as_object_mut() {
+        route.insert("request_headers_to_remove".to_owned(), json!(headers::request_removals()));
+        route.insert("request_headers_to_add".to_owned(), headers::put_back());
+    }
     if let (false, Some(action)) =
         (headers_timeout.is_zero(), route.pointer_mut("/route").and_then(Value::as_object_mut))
     {
@@ -38,12 +42,14 @@ pub fn target(headers_timeout: Duration, idle: Duration) -> Value {
     route
 }
 
-/// A route of everything to one fixed cluster, with the header table's rules (`identify` mode).
+/// A route of everything to one fixed cluster (`identify` mode). Behind it is our own network: XFCC, and what Envoy says
+/// of the request, stay.
 #[must_use]
 pub fn everything_to(cluster: &str, idle: Duration) -> Value {
     let mut route = to(json!({ "cluster": cluster }), idle);
     if let Some(route) = route.as_object_mut() {
         route.insert("match".to_owned(), json!({ "prefix": "/" }));
+        route.insert("request_headers_to_remove".to_owned(), json!(headers::own_network_removals()));
     }
     route
 }
@@ -59,8 +65,6 @@ fn to(cluster: Value, idle: Duration) -> Value {
     }
     json!({
         "route": action,
-        "request_headers_to_remove": headers::request_removals(),
-        "request_headers_to_add": headers::put_back(),
         "response_headers_to_remove": headers::response_removals(),
     })
 }

@@ -14,7 +14,7 @@ use fairlead_wire::{config::PluginConfig, feed::View};
 
 use crate::{
     certificates::Certificates,
-    config::{Config, IngressConfig, PipelineConfig},
+    config::{Config, GatewaysConfig, IngressConfig, PipelineConfig},
     files::{self, FileError},
 };
 
@@ -139,6 +139,7 @@ fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> G
         ..PluginConfig::default()
     };
     gateway.plugin.control.authority.clone_from(&config.control.server_name);
+    gateway.plugin.control.wait_ms = wait(gateway.plugin.control.wait_ms, gateways);
     gateway.system_ca = absolute(&config.targets.system_ca());
     gateway.allow.clone_from(&config.targets.allow);
     gateway.never.extend([addresses.gateways, addresses.health, addresses.metrics].map(reachable));
@@ -150,6 +151,13 @@ fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> G
     gateway.request_headers_timeout = gateways.request_headers_timeout.get();
     gateway.keep_alive = gateways.keep_alive.get();
     gateway
+}
+
+/// How long a poll is held, milliseconds: at most `longest`, and short enough that a view without changes is confirmed
+/// before it counts as old.
+fn wait(longest: u32, gateways: &GatewaysConfig) -> u32 {
+    let young = gateways.max_staleness.min(gateways.stale_warning).get() / 2;
+    u32::try_from(young.as_millis()).unwrap_or(u32::MAX).clamp(1, longest)
 }
 
 /// An address to connect to, for one that may be bound to all interfaces.
@@ -193,4 +201,21 @@ fn compose(ingress: &IngressConfig, certificates: &Certificates) -> Result<PathB
     let path = certificates.certificate("client-ca");
     files::replace(&path, text.as_bytes(), 0o644)?;
     Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Span;
+
+    #[test]
+    fn polls_end_before_a_view_is_old() {
+        let with = |stale_warning, max_staleness| {
+            wait(25_000, &GatewaysConfig { stale_warning, max_staleness, ..GatewaysConfig::default() })
+        };
+        assert_eq!(wait(25_000, &GatewaysConfig::default()), 25_000);
+        assert_eq!(with(Span::seconds(300), Span::seconds(2)), 1_000);
+        assert_eq!(with(Span::seconds(10), Span::seconds(3_600)), 5_000);
+        assert_eq!(with(Span::seconds(0), Span::seconds(0)), 1);
+    }
 }
