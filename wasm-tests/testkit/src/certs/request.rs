@@ -68,6 +68,13 @@ impl Request {
         }
     }
 
+    /// The same with this URI as alternative name, whatever it looks like.
+    #[must_use]
+    pub fn uri(mut self, uri: &str) -> Self {
+        self.uri = Some(uri.to_owned());
+        self
+    }
+
     /// The same, but its time is over.
     #[must_use]
     pub fn expired(mut self) -> Self {
