@@ -8,3 +8,4 @@ pub mod case;
 pub mod egress;
 pub mod ingress;
 pub mod target;
+pub mod worker;
