@@ -64,13 +64,15 @@ fn protocol_options(trust: &Trust, verified: bool) -> Value {
         },
         "upstream_http_protocol_options": { "auto_sni": *trust != Trust::Plain, "auto_san_validation": verified },
     });
+    // Trailers pass (AG §12).
+    let http1 = json!({ "enable_trailers": true });
     if let Some(options) = options.as_object_mut() {
         let (name, value) = match trust {
-            Trust::Plain => ("explicit_http_config", json!({ "http_protocol_options": {} })),
+            Trust::Plain => ("explicit_http_config", json!({ "http_protocol_options": http1 })),
             _ => (
                 "auto_config",
                 json!({
-                    "http_protocol_options": {},
+                    "http_protocol_options": http1,
                     "http2_protocol_options": { "max_concurrent_streams": MAX_STREAMS },
                 }),
             ),

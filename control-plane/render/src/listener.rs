@@ -99,7 +99,12 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
             "idle_timeout": duration(gateway.keep_alive),
             "max_headers_count": MAX_HEADER_LINES,
         },
-        "http_protocol_options": { "accept_http_10": true },
+        // Any method (AG §3), and trailers (AG §12), both of which Envoy would not let pass by itself.
+        "http_protocol_options": {
+            "accept_http_10": true,
+            "allow_custom_methods": true,
+            "enable_trailers": true,
+        },
         "local_reply_config": local_reply::config(),
         "upgrade_configs": [{ "upgrade_type": "websocket" }],
         "access_log": access_log(gateway),
