@@ -102,12 +102,15 @@ impl Peer {
         self.stream.write_all(bytes.as_ref()).doing("the target writes")
     }
 
-    /// Sends a whole answer.
+    /// Sends a whole answer, the last one of this connection.
     ///
     /// # Errors
     /// The connection is gone.
     pub fn answer(&mut self, status: u16, body: &str) -> Result {
-        self.send(format!("HTTP/1.1 {status} Any\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+        self.send(format!(
+            "HTTP/1.1 {status} Any\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
     }
 
     /// Waits until the gateway has ended the connection.
