@@ -10,7 +10,7 @@ use std::{
 
 use fairlead_wire::{
     Refusal,
-    grant::{GrantAnswer, GrantRequest, Granted, PATH},
+    grant::{GrantAnswer, GrantRequest, Granted, PATH, WAIT_MS},
 };
 use hashbrown::HashMap;
 
@@ -19,9 +19,6 @@ use crate::{
     snapshot::{GrantState, Grants, KeyHash},
 };
 
-/// How long a call for a grant may take, milliseconds: longer than the 10 s that the control plane's broker gives a
-/// token endpoint (AG §13), so that its 502 with the cause reaches the caller.
-pub const GRANT_WAIT_MS: u32 = 12_000;
 /// A grant can be used at least this long after it came: who waited for it gets it, however short its life is.
 const LEAST_LIFE_MS: u64 = 500;
 
@@ -261,7 +258,7 @@ fn call(id: &str, rejected: Option<u64>) -> Call {
         ),
         report: None,
         body: serde_json::to_vec(&GrantRequest { rejected }).unwrap_or_default(),
-        timeout_ms: GRANT_WAIT_MS,
+        timeout_ms: WAIT_MS,
     }
 }
 

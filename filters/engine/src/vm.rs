@@ -6,12 +6,12 @@
 
 mod held;
 
-use fairlead_wire::{Reason, Refusal, config::PluginConfig, feed::View};
+use fairlead_wire::{Reason, Refusal, config::PluginConfig, feed::View, grant::WAIT_MS};
 
 use crate::{
     call::{Answer, Call},
     feed::{self, Client},
-    grants::{GRANT_WAIT_MS, GrantTable, GrantsAt, Outcome},
+    grants::{GrantTable, GrantsAt, Outcome},
     response::Exchange,
     snapshot::{Entry, Records, Table},
     step::WaitFor,
@@ -144,7 +144,7 @@ impl Session {
     pub fn hold(&mut self, context: u32, wait: WaitFor<'_>, now_ms: u64) -> Result<(), Refusal> {
         let limit_ms = match wait {
             WaitFor::Snapshot => self.hold_ms,
-            WaitFor::Grant(_) => GRANT_WAIT_MS,
+            WaitFor::Grant(_) => WAIT_MS,
         };
         self.held.hold(context, wait.into(), now_ms, limit_ms, self.max_held)?;
         if let WaitFor::Grant(id) = wait {

@@ -11,6 +11,10 @@ use crate::Refusal;
 /// Path under which grants are asked for; the id follows.
 pub const PATH: &str = "/grants/v1/";
 
+/// How long a plugin waits for a grant, milliseconds: longer than the 10 s that the control plane's broker gives a
+/// token endpoint (AG §13), so that its 502 with the cause reaches the caller.
+pub const WAIT_MS: u32 = 12_000;
+
 /// What the plugin sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

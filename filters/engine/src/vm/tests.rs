@@ -129,7 +129,7 @@ fn a_request_that_waits_again_gets_no_second_time() {
         };
         assert_eq!(contexts(&granted(&mut vm, "g", now, &GrantAnswer::Granted(short))), [1]);
     };
-    assert_eq!((now, refused.reason), (u64::from(GRANT_WAIT_MS), Reason::GrantTimeout));
+    assert_eq!((now, refused.reason), (u64::from(WAIT_MS), Reason::GrantTimeout));
 }
 
 #[test]
