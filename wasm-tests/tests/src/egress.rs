@@ -6,6 +6,7 @@ mod location;
 mod paths;
 mod refusals;
 mod responses;
+mod table;
 
 use fairlead_testkit::{
     Result,
@@ -41,6 +42,7 @@ pub fn cases(double: &Double) -> Result<Vec<Case>> {
     let lists = [
         paths::cases(double)?,
         headers::cases(double)?,
+        table::cases(double)?,
         credentials::cases(double)?,
         responses::cases(),
         location::cases(),

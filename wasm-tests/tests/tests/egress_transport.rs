@@ -116,9 +116,9 @@ fn transport_trust_changes_live_also_for_warm_connections() {
     let steps: [(&str, Vec<Value>, u16); 7] = [
         ("not verified", vec![trusting(double, &[("skipVerify", true.into())])], 200),
         ("verified again", vec![trusting(double, &[])], 502),
-        ("private CA", vec![trusting(double, &[private.clone()]), ca(&other)], 200),
-        ("another private CA", vec![trusting(double, &[private.clone()]), ca(&own)], 502),
-        ("both", vec![trusting(double, &[private.clone()]), ca(&format!("{own}{other}"))], 200),
+        ("private CA", vec![trusting(double, std::slice::from_ref(&private)), ca(&other)], 200),
+        ("another private CA", vec![trusting(double, std::slice::from_ref(&private)), ca(&own)], 502),
+        ("both", vec![trusting(double, std::slice::from_ref(&private)), ca(&format!("{own}{other}"))], 200),
         ("system", vec![trusting(double, &[])], 502),
         ("not verified after all", vec![trusting(double, &[("skipVerify", true.into())])], 200),
     ];

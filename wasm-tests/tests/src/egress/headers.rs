@@ -1,16 +1,28 @@
 //! Request headers towards the target, as complete lists (AG §6, §8.6, §10; the header table of design decision 5).
 
 use fairlead_testkit::{Result, bed::Seed, double::Double, http::Request};
-use fairlead_wire::header::{HOST_ADDED, INTERNAL_PREFIX};
+use fairlead_wire::{
+    Reason,
+    header::{HOST_ADDED, INTERNAL_PREFIX},
+};
+use serde_json::json;
 
 use super::{Application, Case, Entry, Expected, arrival, get, manual, secret};
+use crate::case::Answer;
 
 pub(super) fn plant(seed: &mut Seed) -> Result {
     let base = format!("{}/base", seed.double.url_by_name("http", super::HOST)?);
     let secure = format!("{}/base", seed.double.url_by_name("https", super::HOST)?);
+    let unknown = |secret: &str| {
+        let credentials = json!({ "type": "Unknown", "secretName": secret });
+        Entry::api(&base).field("credentials", credentials)
+    };
     let app = Application::new("headers")
-        .service("plain", &[Entry::api(&base)])
-        .service("secure", &[Entry::api(&secure)])
+        .service("plain", &[Entry::api(&base).name("plain")])
+        .service("secure", &[Entry::api(&secure).name("secure")])
+        .service("keyless", &[Entry::api(&base).basic("headers-keyless")])
+        .service("unknown", &[unknown("headers-keyless")])
+        .service("unknown missing", &[unknown("headers-missing")])
         .service("basic", &[Entry::api(&base).basic("headers-basic")])
         .service("custom", &[Entry::api(&base).basic("headers-basic").parameters("headers-custom")]);
     let custom = secret(
@@ -21,7 +33,8 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
         ],
     );
     let basic = secret("headers-basic", &[("username", "header-user"), ("password", "header-password")]);
-    seed.put("headers.yaml", &[app.manifest(), custom, basic]);
+    let keyless = secret("headers-keyless", &[("other", "key")]);
+    seed.put("headers.yaml", &[app.manifest(), custom, basic, keyless]);
     Ok(())
 }
 
@@ -95,6 +108,34 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
             Expected::Arrives(plain()?.with("authorization", "Bearer mine")),
         ),
         manual(
+            "Access-Token without a credential",
+            &["AG-6-r03"],
+            get().header("Access-Token", "Basic mine").header("Authorization", "Bearer other"),
+            Expected::Arrives(plain()?.with("authorization", "Basic mine")),
+        ),
+        manual(
+            "missing keys of a Secret are empty",
+            &[],
+            Request::new("GET", "/headers/keyless/x"),
+            Expected::Arrives(plain()?.with("authorization", "Basic Og==")),
+        ),
+        manual(
+            "an unknown credential type adds nothing",
+            &[],
+            Request::new("GET", "/headers/unknown/x").header("Authorization", "Bearer mine"),
+            Expected::Arrives(plain()?.with("authorization", "Bearer mine")),
+        ),
+        manual(
+            "but its Secret must be there, whatever the caller brings",
+            &["AG-14-r28"],
+            Request::new("GET", "/headers/unknown-missing/x").header("Access-Token", "Bearer mine"),
+            Expected::Refused(Answer::json(
+                500,
+                Reason::SecretMissing,
+                "failed to read API for name-of-unknown missing service, secret 'headers-missing' not found",
+            )),
+        ),
+        manual(
             "an empty Access-Token is no token",
             &["AG-6-r03"],
             Request::new("GET", "/headers/basic/x").header("Access-Token", ""),
@@ -107,6 +148,15 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
             Expected::Arrives(
                 super::Arrival { headers: Vec::new(), ..plain()? }
                     .with("x-forwarded-for", "10.0.0.1, 10.0.0.2,127.0.0.3"),
+            ),
+        ),
+        manual(
+            "X-Forwarded-For of several lines becomes one",
+            &["AG-6-r05"],
+            get().header("X-Forwarded-For", "10.0.0.1").header("x-forwarded-for", "10.0.0.2"),
+            Expected::Arrives(
+                super::Arrival { headers: Vec::new(), ..plain()? }
+                    .with("x-forwarded-for", "10.0.0.1,10.0.0.2,127.0.0.3"),
             ),
         ),
         manual(

@@ -5,7 +5,7 @@ use fairlead_wire::Reason;
 use serde_json::json;
 
 use super::{Application, Case, Entry, Expected, get, manual, secret, ucl};
-use crate::case::{Answer, Way};
+use crate::case::{Answer, Text, Way};
 
 /// Nothing listens there.
 const NOBODY: &str = "http://127.0.0.2:1";
@@ -88,6 +88,8 @@ fn refused(way: &Way, rows: &[&'static str], path: &str, answer: Answer) -> Case
 
 fn names() -> Vec<Case> {
     let short = || Answer::json(400, Reason::PathTooShort, "failed to extract API Identifier from path");
+    let odd = || Answer { body: Text::Any, ..Answer::json(400, Reason::PathRefused, "") };
+    let leaves = || Answer::json(400, Reason::PathLeavesBase, "the path leaves the base path of the target");
     let unknown = |service: &str| {
         let text = format!("service with name {service} not found");
         Answer::json(404, Reason::UnknownService, &text)
@@ -142,6 +144,18 @@ fn names() -> Vec<Case> {
             ambiguous_entry("several", "two", &two),
         ),
         refused(manual(), &["AG-4-r06"], "/a%20b/svc", unknown("svc")),
+        refused(manual(), &[], "/refusals//x", unknown("")),
+        refused(manual(), &[], "/refusals/nobody%2Fx/y", odd()),
+        refused(manual(), &[], "/refusals%2Fnobody/x/y", odd()),
+        // Envoy's own normalisation refuses it before the plugin sees it.
+        refused(manual(), &[], "/refusals/no%00body/x", Answer::status(400)),
+        refused(manual(), &[], "/refusals/no%5Cbody/x", odd()),
+        // Decision 20: whatever a target would make of it, nothing leaves the base path.
+        refused(manual(), &[], "/encode/svc/..%2Fx", leaves()),
+        refused(manual(), &[], "/encode/svc/a/..%2F..%2Fx", leaves()),
+        refused(manual(), &[], "/verbatim/svc/..%2fx", leaves()),
+        refused(manual(), &[], "/verbatim/svc/a%2F..%2F..%2Fx", leaves()),
+        refused(manual(), &[], "/verbatim/svc/..%5Cx", leaves()),
     ]
 }
 
