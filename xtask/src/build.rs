@@ -175,3 +175,43 @@ pub(crate) fn environment(built: &Built) -> Result<Vec<(&'static str, PathBuf)>>
         ("FAIRLEAD_DOUBLE", absolute(&built.double)?),
     ])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module that exports two functions: `proxy_on_tick` and `proxy_on_done`.
+    fn module() -> Vec<u8> {
+        let mut exports = vec![2];
+        for name in ["proxy_on_tick", "proxy_on_done"] {
+            exports.push(u8::try_from(name.len()).unwrap());
+            exports.extend(name.as_bytes());
+            exports.extend([0, 0]);
+        }
+        let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x07".to_vec();
+        module.push(u8::try_from(exports.len()).unwrap());
+        module.extend(exports);
+        module
+    }
+
+    #[test]
+    fn a_callback_that_is_not_needed_is_named() {
+        assert_eq!(wasm_exports(&module()).unwrap(), ["proxy_on_tick", "proxy_on_done"]);
+        let error = check_exports(&module()).unwrap_err().to_string();
+        assert!(error.ends_with(": proxy_on_done"), "{error}");
+    }
+
+    #[test]
+    fn a_module_that_is_cut_is_not_taken_for_a_good_one() {
+        let module = module();
+        for length in 0..module.len() {
+            assert!(check_exports(&module[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn size_is_limited() {
+        assert!(check_size(MODULE_LIMIT).is_ok());
+        assert!(check_size(MODULE_LIMIT + 1).is_err());
+    }
+}
