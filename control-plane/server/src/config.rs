@@ -276,6 +276,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pipeline_is_a_word_or_a_map() {
+        let pipeline = |text: &str| {
+            let config = parse(&format!("gateways: {{ingress: {{pipeline: {text}}}}}"))?;
+            Ok::<_, String>(config.gateways.ingress.map(|ingress| ingress.pipeline))
+        };
+        assert_eq!(pipeline("route"), Ok(Some(PipelineConfig::Route)));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 80));
+        assert_eq!(pipeline("{identify: '127.0.0.1:80'}"), Ok(Some(PipelineConfig::Identify(address))));
+        assert!(pipeline("{identify: nowhere}").is_err());
+        assert!(pipeline("other").is_err());
+    }
+
+    #[test]
     fn an_unknown_field_is_named() {
         let error = parse("control:\n  gatewayport: 1\n").unwrap_err();
         assert!(error.contains("fairlead.yaml") && error.contains("gatewayport"), "{error}");

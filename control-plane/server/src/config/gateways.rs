@@ -108,7 +108,10 @@ pub struct IngressConfig {
     pub certificate: Option<CertificateFiles>,
     /// Files of CAs (PEM) whose client certificates are accepted; they are composed to one bundle (decision 8).
     pub client_ca: Vec<PathBuf>,
-    /// What the plugin does with a request.
+    /// What the plugin does with a request: `route`, or `identify: <address>`.
+    // As a map, which is what the schema says; without this YAML wants a tag.
+    #[serde(with = "yaml_serde::with::singleton_map")]
+    #[schemars(with = "PipelineConfig")]
     pub pipeline: PipelineConfig,
     /// Envoy's admin interface; absent: a socket beside the gateway's files.
     #[schemars(with = "Option<String>")]
