@@ -7,7 +7,7 @@ mod subjects;
 
 use fairlead_testkit::{
     Result,
-    bed::{INGRESS_HOST, Seed, outside},
+    bed::{INGRESS_HOST, Seed},
     certs::Authority,
     double::Double,
     http::{CALLER, Request, Tls},
