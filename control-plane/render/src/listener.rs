@@ -102,6 +102,7 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
         // Any method (AG §3), and trailers (AG §12), both of which Envoy would not let pass by itself.
         "http_protocol_options": {
             "accept_http_10": true,
+            "default_host_for_http_10": nameless(gateway),
             "allow_custom_methods": true,
             "enable_trailers": true,
         },
@@ -116,6 +117,12 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
 fn undecided(gateway: &Gateway) -> Duration {
     let held = Duration::from_millis(u64::from(gateway.plugin.hold_ms) + u64::from(WAIT_MS));
     gateway.idle.min(held + MARGIN)
+}
+
+/// The authority of a request without one, which only HTTP/1.0 permits: one that is ours.
+fn nameless(gateway: &Gateway) -> &str {
+    let ours = gateway.plugin.hosts.iter().find(|host| !host.contains('*'));
+    ours.map_or("localhost", String::as_str)
 }
 
 /// A JSON line per request. Queries and headers may hold credentials and are not written.
