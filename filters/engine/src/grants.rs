@@ -1,7 +1,10 @@
 //! Grants that this VM holds: asked for on demand, refreshed ahead while in use, one call an id at a time.
 //!
 //! The shell sends the calls of `GrantTable::calls` and brings what came back to `GrantTable::answered`; pipelines
-//! look into [`GrantTable::at`]. Contract: [`fairlead_wire::grant`].
+//! look into [`GrantTable::at`]. What other VMs of the process hold is looked up before a call
+//! ([`SharedData`]). Contract: [`fairlead_wire::grant`].
+
+mod shared;
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,6 +22,8 @@ use crate::{
     snapshot::{GrantState, Grants, KeyHash},
 };
 
+pub use shared::SharedData;
+
 /// A grant can be used at least this long after it came: who waited for it gets it, however short its life is.
 const LEAST_LIFE_MS: u64 = 500;
 
@@ -27,7 +32,18 @@ pub struct GrantTable {
     entries: HashMap<Box<str>, Entry, KeyHash>,
     /// Ids to ask for, each at most once ([`Entry::queued`]).
     queue: RefCell<Vec<Box<str>>>,
+    /// Of them those whose call has failed and is not due yet: apart, so that requests do not ask for the time.
+    later: Vec<Box<str>>,
     seed: u64,
+}
+
+/// What is to be done about the ids that were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    /// The calls to make, by id.
+    pub(crate) calls: Vec<(Box<str>, Call)>,
+    /// Ids whose grant another VM has: it is there.
+    pub(crate) found: Vec<Box<str>>,
 }
 
 struct Entry {
@@ -61,7 +77,7 @@ pub enum Outcome {
 impl GrantTable {
     /// An empty table. `seed` spreads the back-off of different workers.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { entries: HashMap::default(), queue: RefCell::default(), seed }
+        Self { entries: HashMap::default(), queue: RefCell::default(), later: Vec::new(), seed }
     }
 
     /// The grants as they are at `now_ms`. Looking one up that is due for a refresh queues it.
@@ -92,24 +108,30 @@ impl GrantTable {
         entry.enqueue(id, &self.queue);
     }
 
-    /// The calls to make now, by id.
-    pub(crate) fn calls(&mut self, now_ms: u64) -> Vec<(Box<str>, Call)> {
-        let mut calls = Vec::new();
-        let mut later = Vec::new();
-        for id in self.queue.take() {
+    /// What to do now about the ids that were asked for.
+    pub(crate) fn due(&mut self, now_ms: u64, shared: &dyn SharedData) -> Due {
+        let mut due = Due::default();
+        let later = std::mem::take(&mut self.later);
+        for id in later.into_iter().chain(self.queue.take()) {
             let Some(entry) = self.entries.get_mut(&*id) else { continue };
+            if !entry.in_flight && now_ms < entry.not_before {
+                self.later.push(id);
+                continue;
+            }
+            entry.queued.set(false);
             if entry.in_flight {
-                entry.queued.set(false);
-            } else if now_ms < entry.not_before {
-                later.push(id);
+                continue;
+            }
+            if let Some(held) = shared::better(shared, &id, entry.held.as_ref(), now_ms) {
+                entry.hold(held);
+                due.found.push(id);
             } else {
-                entry.queued.set(false);
                 entry.in_flight = true;
-                calls.push((id.clone(), call(&id, entry.rejected(now_ms))));
+                let call = call(&id, entry.rejected(now_ms));
+                due.calls.push((id, call));
             }
         }
-        *self.queue.borrow_mut() = later;
-        calls
+        due
     }
 
     /// What came back. `waited`: requests wait for it; `needed`: a record still names it.
@@ -126,9 +148,7 @@ impl GrantTable {
         entry.in_flight = false;
         let outcome = match read(answer) {
             Some(GrantAnswer::Granted(granted)) => {
-                entry.backoff.succeeded();
-                entry.not_before = 0;
-                entry.held = Some(Held::new(granted, now_ms));
+                entry.hold(Held::new(granted, now_ms));
                 Outcome::Ready
             }
             Some(GrantAnswer::Refused(refusal)) => {
@@ -170,9 +190,18 @@ impl GrantTable {
         }
     }
 
-    /// No record names it any longer: the value leaves memory.
-    pub(crate) fn drop_grant(&mut self, id: &str) {
+    /// Shows the other VMs what came for `id`.
+    pub(crate) fn publish(&self, id: &str, now_ms: u64, shared: &dyn SharedData) {
+        if let Some(held) = self.entries.get(id).and_then(|entry| entry.held.as_ref()) {
+            shared::publish(shared, id, held, now_ms);
+        }
+    }
+
+    /// No record names it any longer, or the control plane does not know it: the value leaves memory, and no other VM
+    /// finds it.
+    pub(crate) fn drop_grant(&mut self, id: &str, shared: &dyn SharedData) {
         self.entries.remove(id);
+        shared::clear(shared, id);
     }
 
     /// How many grants are held.
@@ -202,13 +231,19 @@ impl Entry {
         }
     }
 
+    fn hold(&mut self, held: Held) {
+        self.backoff.succeeded();
+        self.not_before = 0;
+        self.held = Some(held);
+    }
+
     fn is_good(&self, now_ms: u64) -> bool {
-        self.held.as_ref().is_some_and(|held| now_ms < held.expires_at)
+        self.held.as_ref().is_some_and(|held| held.is_good(now_ms))
     }
 
     /// The serial that must not come again: that of a grant which cannot be used any longer.
     fn rejected(&self, now_ms: u64) -> Option<u64> {
-        self.held.as_ref().filter(|held| now_ms >= held.expires_at).map(|held| held.serial)
+        self.held.as_ref().filter(|held| !held.is_good(now_ms)).map(|held| held.serial)
     }
 }
 
@@ -224,6 +259,10 @@ impl Held {
             expires_at: at(granted.expires_ms),
         }
     }
+
+    fn is_good(&self, now_ms: u64) -> bool {
+        now_ms < self.expires_at
+    }
 }
 
 /// The grants at one moment.
@@ -237,7 +276,7 @@ impl Grants for GrantsAt<'_> {
     fn grant(&self, id: &str) -> GrantState<'_> {
         let Some(entry) = self.table.entries.get(id) else { return GrantState::Missing };
         match &entry.held {
-            Some(held) if self.now_ms < held.expires_at => {
+            Some(held) if held.is_good(self.now_ms) => {
                 if self.now_ms >= held.refresh_at && self.now_ms >= entry.not_before {
                     entry.enqueue(id, &self.table.queue);
                 }
@@ -267,13 +306,13 @@ fn read(answer: Answer<'_>) -> Option<GrantAnswer> {
     let Answer::Served { status: 200, body } = answer else { return None };
     let answer = serde_json::from_slice(body).ok()?;
     match &answer {
-        GrantAnswer::Granted(granted)
-            if granted.authorization.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) =>
-        {
-            None
-        }
+        GrantAnswer::Granted(granted) if !is_header_value(granted.authorization.as_bytes()) => None,
         _ => Some(answer),
     }
+}
+
+fn is_header_value(bytes: &[u8]) -> bool {
+    !bytes.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use fairlead_wire::{Reason, Refusal, config::PluginConfig, feed::View, grant::WA
 use crate::{
     call::{Answer, Call},
     feed::{self, Client},
-    grants::{GrantTable, GrantsAt, Outcome},
+    grants::{Due, GrantTable, GrantsAt, Outcome, SharedData},
     response::Exchange,
     snapshot::{Entry, Records, Table},
     step::WaitFor,
@@ -52,8 +52,14 @@ impl<E: Entry> Vm<E> {
     }
 
     /// What came back for a call.
-    pub fn answered(&mut self, purpose: Purpose, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
-        self.session.answered(&mut self.table, purpose, now_ms, answer)
+    pub fn answered(
+        &mut self,
+        purpose: Purpose,
+        now_ms: u64,
+        answer: Answer<'_>,
+        shared: &dyn SharedData,
+    ) -> Vec<Release> {
+        self.session.answered(&mut self.table, purpose, now_ms, answer, shared)
     }
 }
 
@@ -158,11 +164,16 @@ impl Session {
         self.held.forget(context);
     }
 
-    /// The calls to send now.
-    pub fn calls(&mut self, now_ms: u64) -> Vec<(Purpose, Call)> {
+    /// The calls to send now, and the requests whose grant another VM of the process had.
+    pub fn calls(&mut self, now_ms: u64, shared: &dyn SharedData) -> (Vec<(Purpose, Call)>, Vec<Release>) {
         let feed = self.feed.next(now_ms).map(|call| (Purpose::Feed, call));
-        let grants = self.grants.calls(now_ms).into_iter().map(|(id, call)| (Purpose::Grant(id), call));
-        feed.into_iter().chain(grants).collect()
+        let Due { calls, found } = self.grants.due(now_ms, shared);
+        let grants = calls.into_iter().map(|(id, call)| (Purpose::Grant(id), call));
+        let mut releases = Vec::new();
+        for id in found {
+            releases.append(&mut self.release(&Waits::Grant(id), None));
+        }
+        (feed.into_iter().chain(grants).collect(), releases)
     }
 
     fn answered(
@@ -171,6 +182,7 @@ impl Session {
         purpose: Purpose,
         now_ms: u64,
         answer: Answer<'_>,
+        shared: &dyn SharedData,
     ) -> Vec<Release> {
         match purpose {
             Purpose::Feed => {
@@ -178,7 +190,7 @@ impl Session {
                 self.feed.answered(table, now_ms, answer);
                 let mut releases = Vec::new();
                 for id in table.take_released() {
-                    self.grants.drop_grant(&id);
+                    self.grants.drop_grant(&id, shared);
                     // Who waited for it finds another record, or none.
                     releases.append(&mut self.release(&Waits::Grant(id), None));
                 }
@@ -189,19 +201,19 @@ impl Session {
             }
             Purpose::Grant(id) => {
                 let needed = table.needs_grant(&id);
-                self.granted(&id, needed, now_ms, answer)
+                self.granted(&id, needed, now_ms, answer, shared)
             }
         }
     }
 
-    /// The host did not take a call.
-    pub fn not_sent(&mut self, purpose: &Purpose, now_ms: u64) -> Vec<Release> {
+    /// The host did not take a call. It is repeated later.
+    pub fn not_sent(&mut self, purpose: &Purpose, now_ms: u64) {
         match purpose {
-            Purpose::Feed => {
-                self.feed.lost(now_ms);
-                Vec::new()
+            Purpose::Feed => self.feed.lost(now_ms),
+            Purpose::Grant(id) => {
+                let waited = self.held.waits_for(&Waits::Grant(id.clone()));
+                self.grants.answered(id, now_ms, Answer::Lost, waited, true);
             }
-            Purpose::Grant(id) => self.granted(id, true, now_ms, Answer::Lost),
         }
     }
 
@@ -238,13 +250,24 @@ impl Session {
         }
     }
 
-    fn granted(&mut self, id: &str, needed: bool, now_ms: u64, answer: Answer<'_>) -> Vec<Release> {
+    fn granted(
+        &mut self,
+        id: &str,
+        needed: bool,
+        now_ms: u64,
+        answer: Answer<'_>,
+        shared: &dyn SharedData,
+    ) -> Vec<Release> {
         let waits = Waits::Grant(id.into());
         let waited = self.held.waits_for(&waits);
         match self.grants.answered(id, now_ms, answer, waited, needed) {
-            Outcome::Ready => self.release(&waits, None),
+            Outcome::Ready => {
+                self.grants.publish(id, now_ms, shared);
+                self.release(&waits, None)
+            }
             Outcome::Refused(refusal) => self.release(&waits, Some(&refusal)),
             Outcome::Unknown => {
+                self.grants.drop_grant(id, shared);
                 self.feed.hurry();
                 let text = "the access token's configuration is being replaced";
                 self.release(&waits, Some(&Refusal::retry(Reason::GrantUnknown, 1, text)))

@@ -96,6 +96,20 @@ mod host {
             data: *mut *mut u8,
             len: *mut usize,
         ) -> u32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+            version: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_set_shared_data(
+            key: *const u8,
+            key_len: usize,
+            value: *const u8,
+            value_len: usize,
+            version: u32,
+        ) -> u32;
         pub(super) fn proxy_set_effective_context(context: u32) -> u32;
         pub(super) fn proxy_continue_stream(half: u32) -> u32;
         pub(super) fn proxy_send_local_response(
@@ -265,6 +279,24 @@ pub(crate) fn remove_header(map: Map, name: &[u8]) -> bool {
 pub(crate) fn property(path: &str) -> Option<Bytes> {
     // SAFETY: pointer and length are those of `path`, the others are to local variables of `bytes`.
     bytes(|data, len| unsafe { host::proxy_get_property(path.as_ptr(), path.len(), data, len) })
+}
+
+/// A value of the data that all VMs of this Envoy share, and its version. It may be a secret.
+pub(crate) fn shared(key: &str) -> Option<(Bytes, u32)> {
+    let mut version = 0;
+    // SAFETY: pointer and length are those of `key`, the others are to local variables, here and of `bytes`.
+    let value = bytes(|data, len| unsafe {
+        host::proxy_get_shared_data(key.as_ptr(), key.len(), data, len, &raw mut version)
+    });
+    value.map(|value| (value, version))
+}
+
+/// Writes a value of the shared data if its version is still this one, or if there is none. False if not.
+pub(crate) fn set_shared(key: &str, value: &[u8], version: u32) -> bool {
+    // SAFETY: pointers and lengths are those of `key` and `value`.
+    let status =
+        unsafe { host::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
+    status == OK
 }
 
 /// From now until the callback returns, calls concern this context. False if it is gone.

@@ -38,7 +38,7 @@ fn converse<E: Entry>(answers: &[&[u8]]) {
         vm.session_mut().tick(now_ms);
         let _ = vm.session_mut().hold(1, WaitFor::Grant("g1"), now_ms);
         let _ = vm.session_mut().hold(2, WaitFor::Snapshot, now_ms);
-        let calls = vm.session_mut().calls(now_ms);
+        let (calls, _) = vm.session_mut().calls(now_ms, &());
         // A client that asks no more, whatever it was told, would never hear of a change.
         assert!(calls.iter().any(|(purpose, _)| *purpose == Purpose::Feed));
         for (purpose, _) in calls {
@@ -48,7 +48,7 @@ fn converse<E: Entry>(answers: &[&[u8]]) {
                 b"503" => Answer::Served { status: 503, body: b"" },
                 body => Answer::Served { status: 200, body },
             };
-            vm.answered(purpose, now_ms, answer);
+            vm.answered(purpose, now_ms, answer, &());
         }
         // An age, a table and a listing that has ended come together.
         assert_eq!(vm.table().is_some(), vm.session().age_ms(now_ms).is_some());

@@ -199,8 +199,8 @@ fn vm<E: Entry<Record: Serialize>>(records: &[(&str, E::Record)]) -> Vm<E> {
     };
     let listing = Records { epoch, records: keyed.collect(), more: false };
     for body in [serde_json::to_vec(&poll), serde_json::to_vec(&listing)].into_iter().flatten() {
-        vm.session_mut().calls(0);
-        vm.answered(Purpose::Feed, 0, Answer::Served { status: 200, body: &body });
+        vm.session_mut().calls(0, &());
+        vm.answered(Purpose::Feed, 0, Answer::Served { status: 200, body: &body }, &());
     }
     assert!(vm.table().is_some());
     vm

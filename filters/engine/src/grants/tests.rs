@@ -23,7 +23,7 @@ fn value(table: &GrantTable, now_ms: u64) -> Option<String> {
 }
 
 fn asked(table: &mut GrantTable, now_ms: u64) -> Vec<Option<u64>> {
-    let calls = table.calls(now_ms).into_iter();
+    let calls = table.due(now_ms, &()).calls.into_iter();
     calls
         .map(|(id, call)| {
             assert_eq!((&*id, call.method, call.path.as_str()), ("g", "POST", "/grants/v1/g"));
@@ -117,7 +117,7 @@ fn refusal_and_unknown_leave_nothing_behind() {
     ] {
         let mut table = GrantTable::new(1);
         table.want("g");
-        table.calls(0);
+        table.due(0, &());
         let body = serde_json::to_vec(&answer).unwrap();
         assert_eq!(table.answered("g", 0, served(&body), true, true), outcome);
         assert!(table.entries.is_empty());
@@ -134,22 +134,22 @@ fn answers_that_say_nothing_are_asked_again_while_someone_waits() {
     {
         let mut table = GrantTable::new(1);
         table.want("g");
-        table.calls(0);
+        table.due(0, &());
         assert_eq!(table.answered("g", 0, answer, true, true), Outcome::Retry);
         assert_eq!(asked(&mut table, 100), []);
         assert_eq!(asked(&mut table, 400).len(), 1);
         assert_eq!(table.answered("g", 500, answer, false, true), Outcome::Retry);
-        assert!(table.entries.is_empty() && table.calls(10_000).is_empty());
+        assert!(table.entries.is_empty() && table.due(10_000, &()).calls.is_empty());
     }
 }
 
 #[test]
 fn value_leaves_memory_with_the_last_record_that_names_it() {
     let mut table = holding(None, None);
-    table.drop_grant("g");
+    table.drop_grant("g", &());
     assert!(table.is_empty() && value(&table, 1).is_none());
     table.want("g");
-    table.calls(1);
+    table.due(1, &());
     table.answered("g", 2, served(&granted(2, None, None)), false, false);
     assert!(table.is_empty(), "nobody needs it any longer");
 }
@@ -158,11 +158,11 @@ fn value_leaves_memory_with_the_last_record_that_names_it() {
 fn call_of_a_sender_that_is_gone_is_sent_again_only_if_someone_waits() {
     let mut table = GrantTable::new(1);
     table.want("g");
-    table.calls(0);
+    table.due(0, &());
     table.abandoned("g", true);
     assert_eq!(asked(&mut table, 0).len(), 1);
     table.abandoned("g", false);
-    assert!(table.calls(0).is_empty() && table.entries.is_empty());
+    assert!(table.due(0, &()).calls.is_empty() && table.entries.is_empty());
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn under(path: &[u8], prefix: &[u8]) -> bool {
 }
 
 fn single_slashes(path: &[u8]) -> Cow<'_, [u8]> {
-    if memchr::memmem::find(path, b"//").is_none() {
+    if !path.windows(2).any(|pair| pair == b"//") {
         return Cow::Borrowed(path);
     }
     let mut out = Vec::with_capacity(path.len());

@@ -192,7 +192,8 @@ impl<E: Entry> Records for Table<E> {
     }
 
     fn read(&mut self, key: &str, digest: Option<u128>, json: &str) -> bool {
-        if let Ok(record) = serde_json::from_str(json) {
+        // From bytes, as pages are read: the reader is in the module once.
+        if let Ok(record) = serde_json::from_slice(json.as_bytes()) {
             self.insert(key, digest, record);
             return true;
         }

@@ -39,11 +39,11 @@ fn poll(resync: bool, revision: u64, changed: Vec<Keyed<EgressRecord>>) -> Vec<u
 }
 
 fn feed(vm: &mut Vm<Egress>, now: u64, body: &[u8]) -> Vec<Release> {
-    vm.answered(Purpose::Feed, now, Answer::Served { status: 200, body })
+    vm.answered(Purpose::Feed, now, Answer::Served { status: 200, body }, &())
 }
 
 fn sent(vm: &mut Vm<Egress>, now: u64) -> Vec<Purpose> {
-    vm.session_mut().calls(now).into_iter().map(|(purpose, _)| purpose).collect()
+    vm.session_mut().calls(now, &()).0.into_iter().map(|(purpose, _)| purpose).collect()
 }
 
 /// Completes the view with one record that needs `grant`; returns who was released.
@@ -67,7 +67,7 @@ fn reasons(releases: &[Release]) -> Vec<Reason> {
 
 fn granted(vm: &mut Vm<Egress>, id: &str, now: u64, answer: &GrantAnswer) -> Vec<Release> {
     let body = serde_json::to_vec(answer).unwrap();
-    vm.answered(Purpose::Grant(id.into()), now, Answer::Served { status: 200, body: &body })
+    vm.answered(Purpose::Grant(id.into()), now, Answer::Served { status: 200, body: &body }, &())
 }
 
 #[test]

@@ -8,6 +8,7 @@ use fairlead_engine::{
 };
 use fairlead_wire::{config::PluginConfig, feed};
 
+use super::host::HostData;
 use crate::{
     abi::{self, Buffer, Level, Map},
     metrics::Metrics,
@@ -76,7 +77,8 @@ impl<E: Entry> Core<E> {
         let at = self.link.calls.iter().position(|call| call.token == token)?;
         let InFlight { purpose, .. } = self.link.calls.swap_remove(at);
         let was_cold = self.vm.table().is_none();
-        let mut releases = with_answer(body_size, |answer| self.vm.answered(purpose, now_ms, answer));
+        let mut releases =
+            with_answer(body_size, |answer| self.vm.answered(purpose, now_ms, answer, &HostData));
         if let Some(table) = self.vm.table().filter(|_| was_cold) {
             let (view, records, revision) =
                 (E::VIEW.as_str(), table.len(), self.vm.session().feed().revision());
@@ -108,15 +110,16 @@ impl Link {
         self.leader == Some(root)
     }
 
-    /// Sends what is due, from the leader's context: it stays the one in effect.
+    /// Sends what is due, from the leader's context: it stays the one in effect. Returns the requests whose grant
+    /// another VM had.
     pub(super) fn send(&mut self, session: &mut Session, now_ms: u64) -> Vec<Release> {
-        let mut releases = Vec::new();
-        let Some(sender) = self.leader else { return releases };
-        for (purpose, call) in session.calls(now_ms) {
+        let Some(sender) = self.leader else { return Vec::new() };
+        let (calls, releases) = session.calls(now_ms, &HostData);
+        for (purpose, call) in calls {
             let token = if abi::focus(sender) { self.dispatch(&call) } else { None };
             match token {
                 Some(token) => self.calls.push(InFlight { token, sender, purpose }),
-                None => releases.append(&mut session.not_sent(&purpose, now_ms)),
+                None => session.not_sent(&purpose, now_ms),
             }
         }
         releases

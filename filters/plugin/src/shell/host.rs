@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use fairlead_engine::{connection::Connection, response::Response};
+use fairlead_engine::{connection::Connection, grants::SharedData, response::Response};
 
 use crate::abi::{self, Map};
 
@@ -45,6 +45,19 @@ impl Response for HostResponse {
 
     fn code_details(&self) -> Option<Vec<u8>> {
         self.details().map(<[u8]>::to_vec)
+    }
+}
+
+/// What all VMs of this Envoy share.
+pub(super) struct HostData;
+
+impl SharedData for HostData {
+    fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        abi::shared(key).map(|(value, version)| (value.to_vec(), version))
+    }
+
+    fn write(&self, key: &str, value: &[u8], version: u32) -> bool {
+        abi::set_shared(key, value, version)
     }
 }
 

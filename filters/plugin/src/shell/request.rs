@@ -4,6 +4,7 @@ use fairlead_engine::{
     headers::HeaderBlock,
     ingress::View,
     step::{Op, Step, WaitFor},
+    vm::Release,
 };
 use fairlead_wire::{Reason, Refusal};
 
@@ -33,12 +34,9 @@ enum Waits {
 
 /// True if the request goes on at once.
 pub(crate) fn on_request_headers(context: u32) -> bool {
-    match decide(context) {
+    match settle(context, decide(context)) {
         Next::Continue => true,
-        Next::Wait(waits) => {
-            wait(context, &waits);
-            false
-        }
+        Next::Wait(_) => false,
         Next::Answer(refusal) => {
             answer(&refusal);
             false
@@ -49,10 +47,24 @@ pub(crate) fn on_request_headers(context: u32) -> bool {
 /// A paused request is released; its context is the one in effect.
 pub(super) fn go_on(context: u32, refusal: Option<Refusal>) {
     let next = refusal.map_or_else(|| decide(context), Next::Answer);
-    match next {
+    match settle(context, next) {
         Next::Continue => abi::resume_request(),
-        Next::Wait(waits) => wait(context, &waits),
+        Next::Wait(_) => {}
         Next::Answer(refusal) => answer(&refusal),
+    }
+}
+
+/// Pauses a request that has to wait, unless what it waits for turns out to be there.
+fn settle(context: u32, next: Next) -> Next {
+    let Next::Wait(waits) = next else { return next };
+    match wait(context, &waits) {
+        Ok(None) => Next::Wait(waits),
+        // It must not be resumed in its own event: Envoy learns of the pause when that returns.
+        Ok(Some(Release { answer: Some(refusal), .. })) | Err(refusal) => Next::Answer(refusal),
+        Ok(Some(Release { answer: None, .. })) => match decide(context) {
+            Next::Wait(_) => broken(),
+            next => next,
+        },
     }
 }
 
@@ -159,8 +171,8 @@ fn perform(map: Map, op: &Op<'_>) -> bool {
     }
 }
 
-/// Pauses the request in effect.
-fn wait(context: u32, waits: &Waits) {
+/// Pauses the request in effect, or says at once what it is to be released with.
+fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refusal> {
     let wait = match waits {
         Waits::Snapshot => WaitFor::Snapshot,
         Waits::Grant(id) => WaitFor::Grant(id),
@@ -182,11 +194,11 @@ fn wait(context: u32, waits: &Waits) {
         Some(Ok(releases))
     });
     abi::focus(context);
-    match held.flatten() {
-        Some(Ok(releases)) => release(context, releases),
-        Some(Err(refusal)) => answer(&refusal),
-        None => answer(&broken_refusal()),
-    }
+    let mut releases = held.flatten().unwrap_or_else(|| Err(broken_refusal()))?;
+    let own = releases.iter().position(|release| release.context == context);
+    let own = own.map(|at| releases.swap_remove(at));
+    release(context, releases);
+    Ok(own)
 }
 
 /// Answers the request in effect.
