@@ -14,6 +14,7 @@ use fairlead_testkit::{
     double::{self, Double},
     envoy::{Envoy, Setup},
     error::Doing as _,
+    http::Request,
     wait,
 };
 use fairlead_wire::profile::CONTROL_CLUSTER;
@@ -81,7 +82,13 @@ impl Bed {
         Ok(fairlead_render::egress(&gateway, [&self.plain, &self.tls]))
     }
 
-    /// Starts Envoy with one worker, on its own core, from `files` with these listeners in place of the rendered ones.
+    /// The first listener of these files: what variants are made of.
+    pub(crate) fn template(files: &Files) -> Result<Value> {
+        let lds = files.get("xds/lds.json").and_then(|lds| lds.pointer("/resources/0"));
+        lds.cloned().ok_or_else(|| Error::new("no listener was rendered"))
+    }
+
+    /// Starts Envoy on its own core, from `files` with these listeners in place of the rendered ones.
     pub(crate) fn envoy(&self, mut files: Files, listeners: &[Value], workers: u32) -> Result<Envoy> {
         files.insert("xds/lds.json".to_owned(), json!({ "resources": listeners }));
         let bootstrap = files.get_mut("bootstrap.json").ok_or_else(|| Error::new("no bootstrap"))?;
@@ -110,12 +117,21 @@ impl Bed {
 /// Cluster of the ext_authz responder.
 pub(crate) const AUTHZ: &str = "bench.authz";
 
-/// Waits until a request is answered 200: the plugin has its view, names are resolved.
-pub(crate) fn warm(what: &str, attempt: impl Fn() -> Result<u16>) -> Result {
-    wait::attempt(what, wait::START, || match attempt()? {
+/// Waits until requests are answered 200 (the plugin has its view, names are resolved); then, what the target sees of
+/// the last of these.
+pub(crate) fn look(
+    bed: &Bed,
+    what: &str,
+    requests: &[Request],
+    call: impl Fn(&Request) -> Result<u16>,
+) -> Result<Vec<String>> {
+    let request = requests.last().ok_or_else(|| Error::new("no request"))?;
+    let good = || match call(request)? {
         200 => Ok(()),
         status => Err(Error::new(format!("status {status}"))),
-    })
+    };
+    wait::attempt(what, wait::START, good)?;
+    bed.targets.seen(good)
 }
 
 fn write(directory: &Path, files: &Files) -> Result {

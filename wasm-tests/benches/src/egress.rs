@@ -2,8 +2,6 @@
 
 mod lua;
 
-use std::net::SocketAddr;
-
 use fairlead_testkit::{
     Result,
     envoy::Envoy,
@@ -18,7 +16,7 @@ use fairlead_wire::{
 use serde_json::Value;
 
 use crate::{
-    bed::{self, Bed, DOMAIN},
+    bed::{Bed, DOMAIN, look},
     options::{self, Options},
     race::{self, CONNECTIONS, Laps, Runner},
     row::Row,
@@ -99,17 +97,31 @@ const CASES: [Case; 6] = [
     Case { credential: "oauth", tls: true },
 ];
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+/// Basic, against everything.
+pub(crate) fn basic(options: &Options) -> Result<Vec<Row>> {
+    run(options, "basic")
+}
+
+/// No credential.
+pub(crate) fn none(options: &Options) -> Result<Vec<Row>> {
+    run(options, "none")
+}
+
+/// OAuth with a grant that is there.
+pub(crate) fn oauth(options: &Options) -> Result<Vec<Row>> {
+    run(options, "oauth")
+}
+
+fn run(options: &Options, credential: &str) -> Result<Vec<Row>> {
     let bed = Bed::new()?;
     bed.targets.feed.set(records(&bed))?;
     let files = bed.egress()?;
-    let template = files.get("xds/lds.json").and_then(|lds| lds.pointer("/resources/0")).cloned();
-    let listeners = listeners(&bed, &template.unwrap_or_default())?;
+    let listeners = listeners(&bed, &Bed::template(&files)?)?;
     let mut envoy = bed.envoy(files, &listeners, 1)?;
     let mut rows = Vec::new();
-    for case in CASES {
-        let runners = runners(&bed, &envoy, case)?;
-        let laps = race::run(options, &mut envoy, &runners)?;
+    for case in CASES.into_iter().filter(|case| case.credential == credential) {
+        let runners = runners(&bed, &mut envoy, case)?;
+        let laps = race::run(options, &runners)?;
         rows.extend(judge(case, &runners, &laps));
     }
     Ok(rows)
@@ -143,8 +155,7 @@ fn listeners(bed: &Bed, template: &Value) -> Result<Vec<Value>> {
     for case in CASES {
         let name = format!("bare-{}", case.service());
         let lines: Vec<_> = case.writes(bed).iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let filter = variant::wasm(&bare, &name, &lines.join("\n"));
-        listeners.push(variant::instead(template, &name, filter)?);
+        listeners.push(variant::module(template, &name, &bare, &lines.join("\n"))?);
     }
     for case in CASES.into_iter().filter(|case| case.credential == "basic") {
         let apps = (case.service(), case.profile(bed), case.authority(bed), BASIC);
@@ -159,7 +170,7 @@ fn listeners(bed: &Bed, template: &Value) -> Result<Vec<Value>> {
 }
 
 /// Checks first that the target sees the same by every way.
-fn runners(bed: &Bed, envoy: &Envoy, case: Case) -> Result<Vec<Runner>> {
+fn runners(bed: &Bed, envoy: &mut Envoy, case: Case) -> Result<Vec<Runner>> {
     let service = case.service();
     let granted = case.writes(bed).into_iter().filter(|(name, _)| !name.starts_with(':'));
     let granted: String = granted.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -180,7 +191,7 @@ fn runners(bed: &Bed, envoy: &Envoy, case: Case) -> Result<Vec<Runner>> {
     let mut runners = Vec::new();
     for (name, listener, requests) in ways {
         let address = envoy.listener(&listener, wait::START)?;
-        let seen = look(bed, address, &listener, &requests)?;
+        let seen = look(bed, &listener, &requests, |request| Ok(http::call(address, request)?.status))?;
         let first = seen_first.get_or_insert_with(|| seen.clone());
         if *first != seen {
             return Err(fairlead_testkit::Error::new(format!(
@@ -190,16 +201,10 @@ fn runners(bed: &Bed, envoy: &Envoy, case: Case) -> Result<Vec<Runner>> {
         runners.push(Runner {
             name: format!("{service} {name}"),
             load: Load::new(address, CONNECTIONS, &requests),
+            process: envoy.process().id(),
         });
     }
     Ok(runners)
-}
-
-/// What the target sees of the last of these requests.
-fn look(bed: &Bed, address: SocketAddr, what: &str, requests: &[Request]) -> Result<Vec<String>> {
-    let Some(request) = requests.last() else { return Ok(Vec::new()) };
-    bed::warm(what, || Ok(http::call(address, request)?.status))?;
-    bed.targets.seen(|| http::call(address, request)?.expect(200).map(|_| ()))
 }
 
 /// What workloads send: one request an Application.

@@ -4,14 +4,22 @@
 //! written as Markdown and JSON at the end. What the rows share: [`bed`] (Envoy, targets, a feed), [`variant`] (the
 //! same listener with another filter), [`race`] (interleaved windows under saturation), [`proc`] (CPU and memory).
 
+mod applications;
 mod bed;
+mod compile;
 mod egress;
 mod feed;
+mod first_call;
+mod grants;
+mod ingress;
+mod installation;
+mod module;
 mod options;
 mod proc;
 mod race;
 mod responder;
 mod row;
+mod stall;
 mod target;
 mod variant;
 
@@ -28,7 +36,19 @@ struct Family {
     run: fn(&Options) -> Result<Vec<Row>>,
 }
 
-const FAMILIES: &[Family] = &[Family { name: "egress", run: egress::run }];
+const FAMILIES: &[Family] = &[
+    Family { name: "egress-basic", run: egress::basic },
+    Family { name: "egress-none", run: egress::none },
+    Family { name: "egress-oauth", run: egress::oauth },
+    Family { name: "ingress", run: ingress::run },
+    Family { name: "applications", run: applications::run },
+    Family { name: "first-call", run: first_call::run },
+    Family { name: "stall", run: stall::run },
+    Family { name: "installation", run: installation::run },
+    Family { name: "grants", run: grants::run },
+    Family { name: "compile", run: compile::run },
+    Family { name: "module", run: module::run },
+];
 
 fn main() -> ExitCode {
     match measure() {

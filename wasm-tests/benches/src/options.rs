@@ -40,14 +40,14 @@ impl Options {
         self.rows.is_empty() || self.rows.iter().any(|row| row == family)
     }
 
-    /// How often each variant has its turn.
+    /// How often each variant has its turn. Many short turns: what disturbs the machine then disturbs neighbours alike.
     pub(crate) fn rounds(&self) -> usize {
-        if self.quick { 3 } else { 5 }
+        if self.quick { 9 } else { 31 }
     }
 
     /// How long a turn is counted.
     pub(crate) fn window(&self) -> Duration {
-        Duration::from_millis(if self.quick { 1_000 } else { 3_000 })
+        Duration::from_millis(400)
     }
 }
 

@@ -2,19 +2,21 @@
 
 use std::time::Duration;
 
-use fairlead_testkit::{Error, Result, envoy::Envoy, load::Load};
+use fairlead_testkit::{Error, Result, load::Load};
 
 use crate::{options::Options, proc, row::say};
 
 /// Connections of the load: enough that the worker always has a next request.
 pub(crate) const CONNECTIONS: usize = 32;
 /// Before a window counts.
-const RUN_UP: Duration = Duration::from_millis(200);
+const RUN_UP: Duration = Duration::from_millis(100);
 
 /// Something that takes a turn.
 pub(crate) struct Runner {
     pub(crate) name: String,
     pub(crate) load: Load,
+    /// The Envoy that is asked.
+    pub(crate) process: u32,
 }
 
 /// What a runner's turns gave, one value a round.
@@ -44,17 +46,17 @@ impl Laps {
 }
 
 /// Lets all take turns, after one round that does not count; laps in the runners' order.
-pub(crate) fn run(options: &Options, envoy: &mut Envoy, runners: &[Runner]) -> Result<Vec<Laps>> {
+pub(crate) fn run(options: &Options, runners: &[Runner]) -> Result<Vec<Laps>> {
     let mut laps = vec![Laps::default(); runners.len()];
     for runner in runners {
-        lap(envoy, runner, RUN_UP * 2)?;
+        lap(runner, RUN_UP * 3)?;
     }
     for round in 0..options.rounds() {
         // Each round begins with another one, so that nobody always follows the same.
         let order = (0..runners.len()).cycle().skip(round).take(runners.len());
         for index in order {
             let (Some(runner), Some(laps)) = (runners.get(index), laps.get_mut(index)) else { continue };
-            let (cost, rate) = lap(envoy, runner, options.window())?;
+            let (cost, rate) = lap(runner, options.window())?;
             laps.cost.push(cost);
             laps.rate.push(rate);
         }
@@ -66,8 +68,8 @@ pub(crate) fn run(options: &Options, envoy: &mut Envoy, runners: &[Runner]) -> R
 }
 
 /// One turn: cost of a request in µs, and requests a second.
-fn lap(envoy: &mut Envoy, runner: &Runner, window: Duration) -> Result<(f64, f64)> {
-    let id = envoy.process().id();
+fn lap(runner: &Runner, window: Duration) -> Result<(f64, f64)> {
+    let id = runner.process;
     let running = runner.load.background()?;
     std::thread::sleep(RUN_UP);
     let (begun, cpu, clock) = (running.begun(), proc::cpu(id)?, std::time::Instant::now());

@@ -1,4 +1,4 @@
-//! Targets and everything else that answers in the bench's own process, on one thread.
+//! Targets and everything else that answers in the bench's own process.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -10,11 +10,16 @@ use std::{
 
 use bytes::Bytes;
 use fairlead_testkit::{Error, Result, certs::Authority, error::Doing as _};
+use fairlead_wire::feed::{Credential, EgressOutcome, EgressRecord, EgressRoute};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_rustls::TlsAcceptor;
 
-use crate::{feed::Feed, responder};
+use crate::{
+    bed::{Bed, DOMAIN},
+    feed::Feed,
+    responder,
+};
 
 /// What the ext_authz responder lets a request have on top: lines of its answer.
 pub(crate) type Granted = Arc<Mutex<String>>;
@@ -42,8 +47,7 @@ struct Seen {
 impl Targets {
     /// Starts them. `name` is the TLS target's DNS name, possibly a wildcard.
     pub(crate) fn start(name: &str) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
+        let handle = thread()?;
         let authority = Authority::new("bench CA")?;
         let acceptor = acceptor(&authority, name)?;
         let (feed, seen) = (Arc::new(Feed::default()), Arc::new(Seen::default()));
@@ -68,13 +72,20 @@ impl Targets {
         })?;
         let control = {
             let feed = Arc::clone(&feed);
-            listen(&handle, None, move |message| {
+            // A thread of its own: while it makes a page, targets answer.
+            listen(&thread()?, None, move |message| {
                 let feed = Arc::clone(&feed);
                 async move { feed.answer(message).await }
             })?
         };
-        std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
         Ok(Self { plain, tls, authz, control, ca: authority.pem().to_owned(), feed, granted, seen })
+    }
+
+    /// Looks at every request from now on; the head of the last one.
+    pub(crate) fn last(&self) -> String {
+        self.seen.look.store(true, Ordering::Relaxed);
+        let head = self.seen.head.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&head).into_owned()
     }
 
     /// The head of the request that `call` brings here: its lines, sorted, but the first.
@@ -92,6 +103,14 @@ impl Targets {
         lines.sort();
         Ok(lines)
     }
+}
+
+/// A runtime on a thread of its own, as long as the process lives.
+fn thread() -> Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
+    Ok(handle)
 }
 
 fn listen<A, F>(runtime: &Handle, tls: Option<TlsAcceptor>, answer: A) -> Result<u16>
@@ -118,4 +137,22 @@ fn acceptor(authority: &Authority, name: &str) -> Result<TlsAcceptor> {
         .doing("cannot use a certificate")?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// An Application with one service `svc` on a plain host of its own, Basic; key and record.
+pub(crate) fn record(bed: &Bed, application: &str, number: usize) -> (String, EgressRecord) {
+    let route = EgressRoute {
+        profile: bed.plain.id.clone(),
+        tls: false,
+        authority: format!("{application}.{DOMAIN}:{}", bed.targets.plain),
+        base_path: "/api".to_owned(),
+        query: String::new(),
+        encode_url: true,
+        credential: Credential::Static(format!("Basic {number:040}")),
+        headers: Vec::new(),
+        query_parameters: Vec::new(),
+        headers_timeout_ms: None,
+    };
+    let record = EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) };
+    (format!("{application}/svc/api"), record)
 }

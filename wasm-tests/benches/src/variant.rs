@@ -42,27 +42,21 @@ pub(crate) fn instead(listener: &Value, name: &str, filter: Value) -> Result<Val
     Ok(listener)
 }
 
-/// Another module, in a VM of its own, that gets `configuration`.
-pub(crate) fn wasm(module: &Path, name: &str, configuration: &str) -> Value {
-    json!({
-        "name": "bench.wasm",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-            "config": {
-                "name": name,
-                "root_id": name,
-                "vm_config": {
-                    "vm_id": name,
-                    "runtime": "envoy.wasm.runtime.v8",
-                    "code": { "local": { "filename": module } },
-                },
-                "configuration": {
-                    "@type": "type.googleapis.com/google.protobuf.StringValue",
-                    "value": configuration,
-                },
-            },
-        },
-    })
+/// With another module in the plugin's filter, in a VM of its own; it gets `configuration`.
+pub(crate) fn module(listener: &Value, name: &str, module: &Path, configuration: &str) -> Result<Value> {
+    let mut listener = ours(listener, name)?;
+    if let Some(filter) = filters(&mut listener)?.first_mut() {
+        for (field, value) in [
+            ("name", name),
+            ("root_id", name),
+            ("vm_config/vm_id", name),
+            ("vm_config/code/local/filename", &module.to_string_lossy()),
+            ("configuration/value", configuration),
+        ] {
+            *at(filter, &format!("/typed_config/config/{field}"))? = json!(value);
+        }
+    }
+    Ok(listener)
 }
 
 /// A Lua script.

@@ -1,0 +1,88 @@
+//! How long a page of the feed blocks a worker: the largest latency that a caller sees while everything is replaced.
+//!
+//! A new epoch with other records makes the plugin compare 10 000 hashes and fetch 10 000 records, page by page. The
+//! page's cost comes each time, what else disturbs the machine does not: so the median of the largest latencies counts,
+//! and the same without a resync stands beside it.
+
+use std::time::{Duration, Instant};
+
+use fairlead_testkit::{
+    Result,
+    http::{Connection, Request},
+    wait,
+};
+
+use crate::{
+    bed::{Bed, look},
+    options::Options,
+    race::median,
+    row::Row,
+    target, variant,
+};
+
+const APPLICATIONS: usize = 10_000;
+
+pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+    let repeats = if options.quick { 5 } else { 15 };
+    let bed = Bed::new()?;
+    publish(&bed, 0)?;
+    let files = bed.egress()?;
+    let listener = variant::ours(&Bed::template(&files)?, "ours")?;
+    let envoy = bed.envoy(files, &[listener], 1)?;
+    let address = envoy.listener("ours", wait::START)?;
+    let request = Request::new("GET", "/app-17/svc/orders").header("Host", "gateway");
+    let call = |request: &Request| Ok(Connection::open(address)?.send(request)?.status);
+    look(&bed, "the view", std::slice::from_ref(&request), call)?;
+    let mut connection = Connection::open(address)?;
+    let (mut busy, mut idle, mut took) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 1..=repeats {
+        publish(&bed, round)?;
+        let begin = Instant::now();
+        // The last page has come when the last record says so.
+        let wanted = format!("Basic {:040}", round);
+        let largest = probe(&mut connection, &request, || {
+            let seen = bed.targets.last();
+            seen.contains(&wanted) || begin.elapsed() > wait::START
+        })?;
+        let time = begin.elapsed();
+        let end = Instant::now() + time;
+        idle.push(ms(probe(&mut connection, &request, || Instant::now() >= end)?));
+        busy.push(ms(largest));
+        took.push(ms(time));
+    }
+    let worst = median(&busy);
+    Ok(vec![
+        Row::at_most("stall of a worker by a feed page (10 000 records replaced)", worst, 2.0, "ms"),
+        Row::info(
+            "the same probe without a resync",
+            format!("{:.2} ms; a resync takes {:.0} ms", median(&idle), median(&took)),
+            median(&idle),
+        ),
+    ])
+}
+
+/// Every record differs from those of other rounds. The one that is asked for is the last in key order.
+fn publish(bed: &Bed, round: usize) -> Result {
+    let records = (0..APPLICATIONS).map(|number| {
+        let name = if number == 0 { "app-17".to_owned() } else { format!("a-{number:05}") };
+        target::record(bed, &name, round)
+    });
+    bed.targets.feed.set(records)
+}
+
+/// Calls one after the other until `done`; the longest one.
+fn probe(connection: &mut Connection, request: &Request, done: impl Fn() -> bool) -> Result<Duration> {
+    let mut largest = Duration::ZERO;
+    loop {
+        let begin = Instant::now();
+        connection.send(request)?.expect(200)?;
+        largest = largest.max(begin.elapsed());
+        if done() {
+            return Ok(largest);
+        }
+    }
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
