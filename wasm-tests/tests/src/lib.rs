@@ -7,5 +7,6 @@
 pub mod case;
 pub mod egress;
 pub mod ingress;
+pub mod standin;
 pub mod target;
 pub mod worker;
