@@ -49,7 +49,7 @@ fn bodies_of_requests_stream_whatever_the_method_and_size() {
     let large: Vec<u8> = (0..20_u32 << 20).map(|at| (at % 251) as u8).collect();
     let small = &large[..8 << 20];
     for (method, body, chunked) in
-        [("POST", &large[..], true), ("GET", small, false), ("DELETE", small, true), ("PATCH", small, false)]
+        [("POST", &large[..], true), ("GET", small, false), ("DELETE", b"small", true), ("PATCH", b"", false)]
     {
         let request = |path: &str| match chunked {
             true => Request::new(method, path).chunks(body.chunks(100_000)),
@@ -133,6 +133,25 @@ fn bodies_of_answers_come_as_the_target_sent_them() {
             _ => Answer::empty(502, Reason::TargetUnreachable).check(&cut).unwrap(),
         }
     }
+    // The complete list: nothing is added but the date that every answer must have (RFC 9110 §6.6.1).
+    let (mut caller, mut peer) = call(&bed, &target, &get("/app/played/x"));
+    peer.head().unwrap();
+    peer.send("HTTP/1.1 418 Any\r\nX-Own: 1\r\nset-cookie: a\r\nset-cookie: b\r\nconnection: close\r\n")
+        .unwrap();
+    peer.send("keep-alive: 1\r\nwww-authenticate: Any\r\ncontent-length: 1\r\n\r\nb").unwrap();
+    let answer = caller.begin(false).unwrap();
+    let expected = ["content-length", "date", "set-cookie", "set-cookie", "www-authenticate", "x-own"];
+    assert_eq!((answer.status, answer.names()), (418, expected.map(str::to_owned).to_vec()));
+
+    // HTTP/1.0, which needs no `Host`.
+    for head in ["GET /app/plain/x HTTP/1.0\r\n\r\n", "GET /app/plain/x HTTP/1.0\r\nHost: any\r\n\r\n"] {
+        let mut caller = Connection::open(bed.manual_address()).unwrap();
+        caller.write(head.as_bytes()).unwrap();
+        let mut answer = caller.begin(false).unwrap();
+        caller.finish(&mut answer).unwrap();
+        assert_eq!(answer.expect(200).unwrap().json::<Recorded>().unwrap().target, "/x");
+    }
+
     // Informational answers do not hide the final one (AG §12, §20).
     let early =
         bed.manual(&get("/app/plain/answer?early=103&early=123&early=102&status=203&body=b")).unwrap();

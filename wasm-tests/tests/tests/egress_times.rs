@@ -26,8 +26,11 @@ fn times_until_headers_are_limited_and_bodies_are_not() {
     let target = Target::new().unwrap();
     let bed = Bed::start(|seed| {
         let double = seed.double.url("http")?;
+        let silent = format!("https://{}", target.address());
         let services = |app: Application| {
-            app.service("double", &[Entry::api(&double)]).service("played", &[Entry::api(&target.url())])
+            app.service("double", &[Entry::api(&double)])
+                .service("played", &[Entry::api(&target.url())])
+                .service("silent", &[Entry::api(&silent)])
         };
         let timeouts = |headers: &str| json!({ "timeouts": { "headers": headers } });
         seed.put(
@@ -39,7 +42,7 @@ fn times_until_headers_are_limited_and_bodies_are_not() {
             ],
         );
         seed.configure(&json!({
-            "gateways": { "headersTimeout": "400ms", "requestHeadersTimeout": "400ms", "keepAlive": "400ms" },
+            "gateways": { "headersTimeout": "400ms", "requestHeadersTimeout": "400ms", "keepAlive": "400ms", "connectTimeout": "400ms" },
         }));
         Ok(())
     })
@@ -61,6 +64,9 @@ fn times_until_headers_are_limited_and_bodies_are_not() {
     }
     bed.manual(&get("/none/double/delay/900")).unwrap().expect(200).unwrap();
     cover("AG-13-r03");
+    // A target that takes the connection and never speaks TLS.
+    slow.check(&bed.manual(&get("/none/silent/x")).unwrap()).unwrap();
+    while target.has_more() {}
 
     // A body may flow on, and each piece arrives when it is sent.
     let drips = bed.manual(&get("/default/double/drip/8/100")).unwrap().expect(200).unwrap();

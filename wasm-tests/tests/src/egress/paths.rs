@@ -42,7 +42,7 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
     let target = seed.double.url_by_name("http", super::HOST)?;
     let base = format!("{target}/base");
     let services = |app: App| {
-        app.service("svc", &[Entry::api(&base)])
+        app.service("svc", &[Entry::api(&base).name("api")])
             .service("slash", &[Entry::api(&format!("{base}/"))])
             .service("root", &[Entry::api(&target)])
             .service("query", &[Entry::api(&format!("{base}?tenant=1&x"))])
@@ -62,6 +62,9 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
             services(Application::new("encode")).manifest(),
             services(Application::new("verbatim").spec("encodeUrl", false)).manifest(),
             names.manifest(),
+            // AG §19, 1: names that are the same when they are written without a border between them.
+            Application::new("ab").service("c", &[Entry::api(&format!("{target}/ab-c"))]).manifest(),
+            Application::new("a").service("bc", &[Entry::api(&format!("{target}/a-bc"))]).manifest(),
         ],
     );
     Ok(())
@@ -75,6 +78,8 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
         for (app, expected) in [("encode", encoded), ("verbatim", verbatim)] {
             let path = format!("/{app}/svc{rest}");
             cases.push(manual(&path, &[row], get(&path), arrives(&format!("/base{expected}"))?));
+            let path = format!("/{app}/svc/api{rest}");
+            cases.push(ucl(&path, &[row], get(&path), arrives(&format!("/base{expected}"))?));
         }
     }
     // The rest of rows 1 and 2, row 17 as decision 40 has it, and what AG §3, §5.1 and §5.2 say beside the table.
@@ -82,6 +87,8 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
         (&["AG-5.1-r01"][..], "/encode/svc/", "/base"),
         (&["AG-5.1-r02"], "//encode/svc/orders/", "/base/orders"),
         (&["AG-5.1-r17"], "/encode/svc/../x", "/dots"),
+        (&[], "/ab/c/x", "/ab-c/x"),
+        (&[], "/a/bc/x", "/a-bc/x"),
         (&[], "/encode/slash", "/base/"),
         (&[], "/encode/slash/x", "/base/x"),
         (&[], "/encode/root", "/"),
