@@ -56,7 +56,12 @@ impl Backoff {
 
     /// One more failure at `now_ms`: when to try again.
     pub(crate) fn failed(&mut self, now_ms: u64) -> u64 {
-        let delay = Self::FIRST_MS << self.failures.min(Self::DOUBLINGS);
+        self.failed_soon(now_ms, Self::DOUBLINGS)
+    }
+
+    /// The same with fewer doublings, for what somebody waits for.
+    pub(crate) fn failed_soon(&mut self, now_ms: u64, doublings: u32) -> u64 {
+        let delay = Self::FIRST_MS << self.failures.min(doublings);
         self.failures = self.failures.saturating_add(1);
         // SplitMix64's finisher: enough to tell two workers apart.
         let mut spread = self.seed ^ now_ms.wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -31,6 +31,8 @@ use page::{Malformed, Raw};
 const EARLY: u64 = 4;
 /// Pause between polls that are answered at once with nothing, milliseconds.
 const IDLE_MS: u64 = 500;
+/// How often the pause after failures doubles while cold, when requests are held: half a second, more or less.
+const COLD_DOUBLINGS: u32 = 1;
 /// After so many pages in a row that cannot be read, everything is listed anew.
 const GIVE_UP: u32 = 3;
 
@@ -180,7 +182,15 @@ impl Client {
     pub(crate) fn lost(&mut self, now_ms: u64) {
         self.asked = None;
         self.counters.lost += 1;
-        self.not_before = self.backoff.failed(now_ms);
+        self.pause(now_ms);
+    }
+
+    /// After a failure: when to ask again. A cold client must not sleep through the time for which requests are held.
+    fn pause(&mut self, now_ms: u64) {
+        self.not_before = match self.complete {
+            true => self.backoff.failed(now_ms),
+            false => self.backoff.failed_soon(now_ms, COLD_DOUBLINGS),
+        };
     }
 
     /// What came back for the call in flight.
@@ -206,7 +216,7 @@ impl Client {
             }
             Err(Malformed) => {
                 self.counters.malformed += 1;
-                self.not_before = self.backoff.failed(now_ms);
+                self.pause(now_ms);
                 self.unread = self.unread.saturating_add(1);
                 if self.unread >= GIVE_UP {
                     self.position = None;

@@ -180,7 +180,7 @@ async fn poll(
                 .then(|| page::poll(&hub, &at.epoch, at.revision, at.bytes))
         };
         if let Some(answer) = answer {
-            return Ok(json(answer));
+            return Ok(json(&state, lane, "changes", answer));
         }
         // Time-out, change and drain all lead to another look.
         let woken = async {
@@ -200,7 +200,8 @@ async fn records(
     Query(at): Query<Position>,
 ) -> Result<Response, StatusCode> {
     let lane = lane(&state, peer, &view)?;
-    Ok(json(page::records(&lane.read(), &at.after, at.bytes)))
+    let page = page::records(&lane.read(), &at.after, at.bytes);
+    Ok(json(&state, lane, "records", page))
 }
 
 async fn hashes(
@@ -210,7 +211,8 @@ async fn hashes(
     Query(at): Query<Position>,
 ) -> Result<Response, StatusCode> {
     let lane = lane(&state, peer, &view)?;
-    Ok(json(page::hashes(&lane.read(), &at.after, at.bytes)))
+    let page = page::hashes(&lane.read(), &at.after, at.bytes);
+    Ok(json(&state, lane, "hashes", page))
 }
 
 async fn wanted(
@@ -221,9 +223,11 @@ async fn wanted(
     Json(wanted): Json<Wanted>,
 ) -> Result<Response, StatusCode> {
     let lane = lane(&state, peer, &view)?;
-    Ok(json(page::wanted(&lane.read(), &wanted, at.bytes)))
+    let page = page::wanted(&lane.read(), &wanted, at.bytes);
+    Ok(json(&state, lane, "wanted", page))
 }
 
-fn json(body: Bytes) -> Response {
+fn json(state: &Shared, lane: &Lane, answer: &'static str, body: Bytes) -> Response {
+    state.metrics.answered(lane.view, answer, body.len());
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -18,6 +18,12 @@ struct ViewLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabel {
+    view: &'static str,
+    answer: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
 }
@@ -29,6 +35,8 @@ pub struct Metrics {
     records: Family<ViewLabel, Gauge>,
     revision: Family<ViewLabel, Gauge>,
     polls: Family<ViewLabel, Counter>,
+    answers: Family<AnswerLabel, Counter>,
+    answer_bytes: Family<AnswerLabel, Counter>,
     propagation: Family<ViewLabel, Histogram>,
     publishing: Histogram,
     grants: Family<OutcomeLabel, Counter>,
@@ -54,6 +62,8 @@ impl Metrics {
             records: Family::default(),
             revision: Family::default(),
             polls: Family::default(),
+            answers: Family::default(),
+            answer_bytes: Family::default(),
             propagation: Family::new_with_constructor(histogram),
             publishing: histogram(),
             grants: Family::default(),
@@ -64,6 +74,9 @@ impl Metrics {
         registry.register("records", "Records of a view", metrics.records.clone());
         registry.register("revision", "Revision of a view", metrics.revision.clone());
         registry.register("polls", "Polls of a view's feed", metrics.polls.clone());
+        let help = "Answers of the feed: changes to polls, listings of records or hashes, wanted records";
+        registry.register("feed_answers", help, metrics.answers.clone());
+        registry.register("feed_bytes", "Bytes of these answers", metrics.answer_bytes.clone());
         let help = "Seconds from publishing a revision to the first poll that has it in force";
         registry.register("propagation_seconds", help, metrics.propagation.clone());
         let help = "Seconds from the store's notice of a change to its publishing";
@@ -86,6 +99,13 @@ impl Metrics {
 
     pub(crate) fn poll(&self, view: View) {
         self.polls.get_or_create(&label(view)).inc();
+    }
+
+    /// `answer`: `changes`, `records`, `hashes` or `wanted`.
+    pub(crate) fn answered(&self, view: View, answer: &'static str, bytes: usize) {
+        let label = AnswerLabel { view: view.as_str(), answer };
+        self.answers.get_or_create(&label).inc();
+        self.answer_bytes.get_or_create(&label).inc_by(u64::try_from(bytes).unwrap_or(u64::MAX));
     }
 
     pub(crate) fn propagation(&self, view: View, time: Duration) {

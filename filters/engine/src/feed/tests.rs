@@ -120,6 +120,28 @@ fn wanted_keys_come_in_bounded_batches() {
 }
 
 #[test]
+fn a_cold_client_asks_again_within_the_time_that_requests_are_held() {
+    let mut side = Side::new(1000);
+    let mut now = 0;
+    for _ in 0..20 {
+        side.next(now);
+        side.answered(now, Answer::Lost);
+        now += 625;
+    }
+    let server = Server::new("e1");
+    side.settle(&server, now);
+    for _ in 0..20 {
+        now += 10_000;
+        side.next(now);
+        side.answered(now, Answer::Lost);
+    }
+    assert!(
+        side.client.next(now + 5_000).is_none(),
+        "a client that has its view leaves the other side in peace"
+    );
+}
+
+#[test]
 fn a_lost_answer_backs_off_and_asks_the_same_again() {
     let mut side = Side::new(1000);
     let call = side.next(0);
