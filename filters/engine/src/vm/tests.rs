@@ -199,3 +199,70 @@ fn age_is_warned_of_once_each_time() {
     assert!(!vm.session_mut().has_become_stale(warning + 4));
     assert!(vm.session_mut().has_become_stale(3 * warning));
 }
+
+/// The data of a host: one value and its version.
+#[derive(Default)]
+struct Host(std::cell::RefCell<Option<(Vec<u8>, u32)>>);
+
+impl Host {
+    fn is_emptied(&self) -> bool {
+        self.0.borrow().as_ref().is_some_and(|(value, _)| value.is_empty())
+    }
+}
+
+impl SharedData for Host {
+    fn read(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        assert_eq!(key, "fairlead.grant.g");
+        self.0.borrow().clone()
+    }
+
+    fn write(&self, _: &str, value: &[u8], version: u32) -> bool {
+        let mut there = self.0.borrow_mut();
+        let version = there.as_ref().map_or(Some(1), |(_, is)| (*is == version).then_some(is + 1));
+        *there = version.map(|version| (value.to_vec(), version)).or_else(|| there.take());
+        version.is_some()
+    }
+}
+
+/// A VM that was given the grant, and the data that it shares.
+fn sharing() -> (Vm<Egress>, Host) {
+    let (mut vm, host) = (Vm::<Egress>::new(&config(), 1), Host::default());
+    complete(&mut vm, 0, "g");
+    vm.session_mut().hold(1, WaitFor::Grant("g"), 0).unwrap();
+    sent(&mut vm, 0);
+    let good =
+        Granted { serial: 1, authorization: "Bearer x".to_owned(), refresh_ms: None, expires_ms: None };
+    let body = serde_json::to_vec(&GrantAnswer::Granted(good)).unwrap();
+    let answer = Answer::Served { status: 200, body: &body };
+    assert_eq!(contexts(&vm.answered(Purpose::Grant("g".into()), 1, answer, &host)), [1]);
+    assert!(!host.is_emptied());
+    (vm, host)
+}
+
+#[test]
+fn requests_go_on_at_once_with_the_grant_of_another_vm() {
+    let (_, host) = sharing();
+    let mut vm = Vm::<Egress>::new(&config(), 2);
+    complete(&mut vm, 0, "g");
+    vm.session_mut().hold(5, WaitFor::Grant("g"), 2).unwrap();
+    let (calls, released) = vm.session_mut().calls(2, &host);
+    assert!(calls.is_empty());
+    assert_eq!(released, [Release { context: 5, answer: None }]);
+    assert_eq!(vm.session().waiting(), 0);
+    assert!(matches!(vm.session().grants(2).grant("g"), GrantState::Ready(b"Bearer x")));
+    assert!(!vm.session().has_calls(), "from now on it costs no more than an own one");
+}
+
+#[test]
+fn shared_grant_is_emptied_when_its_record_changes_and_when_the_control_plane_does_not_know_it() {
+    let (mut vm, host) = sharing();
+    let body = poll(false, 2, vec![keyed("h")]);
+    vm.answered(Purpose::Feed, 2, Answer::Served { status: 200, body: &body }, &host);
+    assert!(host.is_emptied());
+
+    let (mut vm, host) = sharing();
+    let body = serde_json::to_vec(&GrantAnswer::Unknown).unwrap();
+    vm.answered(Purpose::Grant("g".into()), 2, Answer::Served { status: 200, body: &body }, &host);
+    assert!(host.is_emptied());
+    assert!(matches!(vm.session().grants(2).grant("g"), GrantState::Missing));
+}

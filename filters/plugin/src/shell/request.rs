@@ -190,7 +190,9 @@ fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refusal> {
             return Some(Err(refusal));
         }
         let (view, releases) = (session.feed().view(), link.send(session, now));
-        state.metrics.count(view, "held", 1);
+        if !releases.iter().any(|release| release.context == context) {
+            state.metrics.count(view, "held", 1);
+        }
         Some(Ok(releases))
     });
     abi::focus(context);
