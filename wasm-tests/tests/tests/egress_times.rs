@@ -19,7 +19,7 @@ fn get(path: &str) -> Request {
 }
 
 /// Until response headers, in these tests.
-const HEADERS: Duration = Duration::from_millis(400);
+const HEADERS: Duration = Duration::from_secs(1);
 
 #[test]
 fn times_until_headers_are_limited_and_bodies_are_not() {
@@ -42,7 +42,7 @@ fn times_until_headers_are_limited_and_bodies_are_not() {
             ],
         );
         seed.configure(&json!({
-            "gateways": { "headersTimeout": "400ms", "requestHeadersTimeout": "400ms", "keepAlive": "400ms", "connectTimeout": "400ms" },
+            "gateways": { "headersTimeout": "1s", "requestHeadersTimeout": "400ms", "keepAlive": "400ms", "connectTimeout": "1s" },
         }));
         Ok(())
     })
@@ -60,16 +60,17 @@ fn times_until_headers_are_limited_and_bodies_are_not() {
     for (app, least) in [("default", HEADERS), ("short", Duration::from_millis(50))] {
         let begin = Instant::now();
         slow.check(&bed.manual(&get(&format!("/{app}/double/delay/60000"))).unwrap()).unwrap();
-        assert!(begin.elapsed() >= least, "{app}: {:?}", begin.elapsed());
+        // Envoy's timers have a resolution of their own.
+        assert!(begin.elapsed() >= least * 9 / 10, "{app}: {:?}", begin.elapsed());
     }
-    bed.manual(&get("/none/double/delay/900")).unwrap().expect(200).unwrap();
+    bed.manual(&get("/none/double/delay/1500")).unwrap().expect(200).unwrap();
     cover("AG-13-r03");
     // A target that takes the connection and never speaks TLS.
     slow.check(&bed.manual(&get("/none/silent/x")).unwrap()).unwrap();
     while target.has_more() {}
 
     // A body may flow on, and each piece arrives when it is sent.
-    let drips = bed.manual(&get("/default/double/drip/8/100")).unwrap().expect(200).unwrap();
+    let drips = bed.manual(&get("/default/double/drip/8/150")).unwrap().expect(200).unwrap();
     assert_eq!((drips.text(), drips.complete), ("drip\n".repeat(8), true));
     cover("AG-13-r04");
     let mut caller = Connection::open(bed.manual_address()).unwrap();
@@ -92,7 +93,7 @@ fn times_until_headers_are_limited_and_bodies_are_not() {
     caller.write(b"POST /default/played/upload HTTP/1.1\r\nhost: x\r\ncontent-length: 6\r\n\r\none").unwrap();
     let mut peer = target.accept().unwrap();
     peer.until(b"one").unwrap();
-    bed.manual(&get("/none/double/delay/900")).unwrap().expect(200).unwrap();
+    bed.manual(&get("/none/double/delay/1500")).unwrap().expect(200).unwrap();
     caller.write(b"two").unwrap();
     peer.until(b"two").unwrap();
     peer.answer(200, "late").unwrap();
