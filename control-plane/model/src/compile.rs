@@ -27,7 +27,7 @@ use fairlead_wire::{
 pub(crate) use ingress::Installed;
 pub(crate) use target::Guard;
 
-use crate::{Effect, GrantSpec, Problem, Profile, index::Secrets};
+use crate::{Effect, GrantSpec, Problem, Profile, Record, index::Secrets};
 
 /// What an Application is compiled with.
 #[derive(Clone, Copy)]
@@ -40,20 +40,24 @@ pub(crate) struct Context<'a> {
 /// What became of an Application.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    /// By key.
-    pub(crate) egress: BTreeMap<String, Way>,
-    pub(crate) ingress: IngressRecord,
+    /// How many services the Application has.
+    pub(crate) services: usize,
+    /// By key, in its order.
+    pub(crate) egress: Box<[(Arc<str>, Way)]>,
+    pub(crate) ingress: Record<IngressRecord>,
     /// The sink's transport profile.
     pub(crate) sink: Option<Arc<Profile>>,
-    pub(crate) problems: Vec<Problem>,
-    /// Names of Secrets whose change makes it necessary to compile again.
-    pub(crate) refers_to: BTreeSet<String>,
+    pub(crate) problems: Box<[Problem]>,
+    /// Names of Secrets whose change makes it necessary to compile again; each once.
+    pub(crate) refers_to: Box<[Arc<str>]>,
 }
 
 /// What a key leads to.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
-    pub(crate) record: EgressRecord,
+    pub(crate) record: Record<EgressRecord>,
+    /// The record's field of this name.
+    pub(crate) manual: bool,
     /// What the record's route needs; nothing for a refusal.
     pub(crate) needs: Option<Needs>,
 }
@@ -64,7 +68,7 @@ pub(crate) struct Needs {
     pub(crate) profile: Arc<Profile>,
     pub(crate) grant: Option<Arc<GrantSpec>>,
     /// Namespace and name of the Secrets that its record holds something of.
-    pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) secrets: Box<[(Arc<str>, Arc<str>)]>,
     /// The Application or one of these Secrets was deleted: the route must not outlive the next compilation.
     pub(crate) revoked: bool,
 }
@@ -118,7 +122,7 @@ pub(crate) fn compile(
             let key = format!("{manual_key}/{entry_segment}");
             let way = match twins.as_slice() {
                 [place] => {
-                    let last = before.and_then(|before| before.egress.get(&key));
+                    let last = before.and_then(|before| before.find(&key)).map(|(_, way)| way);
                     let mut entry = entry::Compiler::new(*place, context, &own_ca);
                     let outcome = entry.compile();
                     problems.append(&mut entry.problems);
@@ -132,7 +136,7 @@ pub(crate) fn compile(
                 }
             };
             if let Some(needs) = &way.needs {
-                refers_to.extend(needs.secrets.iter().map(|(_, name)| name.clone()));
+                refers_to.extend(needs.secrets.iter().map(|(_, name)| name.to_string()));
             }
             egress.insert(key, way);
         }
@@ -140,26 +144,57 @@ pub(crate) fn compile(
     // What holds for the whole Application, its CA for instance, is met with every entry.
     let mut told = BTreeSet::new();
     problems.retain(|problem| told.insert((problem.field.clone(), problem.message.clone())));
-    Compiled { egress, ingress, sink, problems, refers_to }
+    Compiled {
+        services: application.spec.services.len(),
+        egress: egress.into_iter().map(|(key, way)| shared(key, way, before)).collect(),
+        ingress: Record::new(&ingress),
+        sink,
+        problems: problems.into(),
+        refers_to: refers_to.into_iter().map(Arc::from).collect(),
+    }
+}
+
+/// Keys and records that stay are kept as they are, since the feed holds them too.
+fn shared(key: String, mut way: Way, before: Option<&Compiled>) -> (Arc<str>, Way) {
+    let Some((known, last)) = before.and_then(|before| before.find(&key)) else { return (key.into(), way) };
+    if last.record == way.record {
+        way.record = last.record.clone();
+    }
+    (known.clone(), way)
 }
 
 impl Compiled {
+    /// What this key leads to.
+    pub(crate) fn find(&self, key: &str) -> Option<&(Arc<str>, Way)> {
+        let at = self.egress.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
+        self.egress.get(at)
+    }
+
     /// What its routes need.
     pub(crate) fn needs(&self) -> impl Iterator<Item = &Needs> {
-        self.egress.values().filter_map(|way| way.needs.as_ref())
+        self.egress.iter().filter_map(|(_, way)| way.needs.as_ref())
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn needs_mut(&mut self) -> impl Iterator<Item = &mut Needs> {
+        self.egress.iter_mut().filter_map(|(_, way)| way.needs.as_mut())
     }
 
     /// Takes from the routes that `deleted` picks the right to outlive the next compilation.
     pub(crate) fn revoke(&mut self, deleted: impl Fn(&Needs) -> bool) {
-        for needs in self.egress.values_mut().filter_map(|way| way.needs.as_mut()) {
+        for needs in self.needs_mut() {
             needs.revoked |= deleted(needs);
         }
     }
 }
 
 impl Way {
+    fn new(outcome: EgressOutcome, manual: bool, needs: Option<Needs>) -> Self {
+        Self { record: Record::new(&EgressRecord { manual, outcome }), manual, needs }
+    }
+
     fn refused(refusal: Refusal, manual: bool) -> Self {
-        Self { record: EgressRecord { manual, outcome: EgressOutcome::Refusal(refusal) }, needs: None }
+        Self::new(EgressOutcome::Refusal(refusal), manual, None)
     }
 }
 
@@ -200,7 +235,7 @@ fn settle(
 ) -> Way {
     let Refused { refusal, mut problem } = match outcome {
         Ok((outcome, needs)) => {
-            return Way { record: EgressRecord { manual, outcome }, needs: Some(needs) };
+            return Way::new(outcome, manual, Some(needs));
         }
         Err(refused) => *refused,
     };
@@ -209,9 +244,12 @@ fn settle(
     let way = match kept {
         Some(way) => {
             problem.effect = Effect::LastGood;
-            let mut way = way.clone();
-            way.record.manual = manual;
-            way
+            match way.record.read() {
+                Some(record) if record.manual != manual => {
+                    Way::new(record.outcome, manual, way.needs.clone())
+                }
+                _ => way.clone(),
+            }
         }
         None => Way::refused(refusal, manual),
     };

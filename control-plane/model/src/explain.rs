@@ -94,7 +94,7 @@ pub(crate) fn explain<'a>(path: &str, find: impl Fn(&str) -> Option<&'a Compiled
             explanation.did_you_mean = Some(key(application, &service, entry.as_deref()));
         }
     }
-    explanation.problems = compiled.map(|compiled| compiled.problems.clone()).unwrap_or_default();
+    explanation.problems = compiled.map(|compiled| compiled.problems.to_vec()).unwrap_or_default();
     explanation
 }
 
@@ -113,13 +113,11 @@ fn look_up<'a>(
     entry: Option<&str>,
 ) -> Option<(&'a str, &'a Way)> {
     let exact = key(application, service, entry);
-    let found = compiled.egress.get_key_value(&exact).or_else(|| {
-        let prefix = format!("{exact}/");
-        let mut below =
-            compiled.egress.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
-        below.find(|(_, way)| entry.is_none() && way.record.manual)
+    let found = compiled.find(&exact).or_else(|| {
+        let below = |key: &str| key.strip_prefix(&exact).is_some_and(|rest| rest.starts_with('/'));
+        compiled.egress.iter().find(|(key, way)| entry.is_none() && way.manual && below(key))
     });
-    found.map(|(key, way)| (key.as_str(), way))
+    found.map(|(key, way)| (&**key, way))
 }
 
 impl Explanation {
@@ -140,11 +138,11 @@ impl Verdict {
     }
 
     fn of(way: &Way) -> Self {
-        match (&way.record.outcome, &way.needs) {
-            (EgressOutcome::Refusal(refusal), _) => Self::refuse(refusal),
-            (EgressOutcome::Route(route), Some(needs)) => Self::forward(route, needs),
-            // A route without needs is never made.
-            (EgressOutcome::Route(_), None) => Self::refuse(&Refusal::empty(503, Reason::ProfileMissing)),
+        match (way.record.read().map(|record| record.outcome), &way.needs) {
+            (Some(EgressOutcome::Refusal(refusal)), _) => Self::refuse(&refusal),
+            (Some(EgressOutcome::Route(route)), Some(needs)) => Self::forward(&route, needs),
+            // Neither a route without needs is ever made, nor a record that cannot be read.
+            _ => Self::refuse(&Refusal::empty(503, Reason::ProfileMissing)),
         }
     }
 

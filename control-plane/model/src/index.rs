@@ -2,21 +2,26 @@
 
 mod changes;
 mod secrets;
+mod source;
 mod uses;
 
 pub use changes::{Changes, ProfileChanges};
 pub(crate) use secrets::Secrets;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+    sync::Arc,
+};
 
-use fairlead_resources::{Application, Object, ObjectRef};
-use fairlead_wire::feed::EgressOutcome;
+use fairlead_resources::{Object, ObjectRef};
 
 use crate::{
     Explanation, GrantSpec, Installation, Problem, Profile,
     compile::{self, Compiled, Context, Guard, Installed},
     explain,
 };
+use source::Source;
 use uses::Uses;
 
 /// Objects in, views out. Nothing is compiled before [`Index::changes`] is called, so a bulk is cheap: apply all of it, then
@@ -25,14 +30,14 @@ use uses::Uses;
 pub struct Index {
     guard: Guard,
     installed: Installed,
-    applications: BTreeMap<String, Application>,
+    applications: BTreeMap<Arc<str>, Source>,
     secrets: Secrets,
-    compiled: BTreeMap<String, Compiled>,
-    /// Name of a Secret → Applications that refer to it, whether it exists or not. By name alone, because the namespaces
-    /// are searched.
-    referrers: HashMap<String, BTreeSet<String>>,
+    compiled: BTreeMap<Arc<str>, Box<Compiled>>,
+    /// Name of a Secret, and an Application that refers to it, whether it exists or not. By name alone, because the
+    /// namespaces are searched.
+    referrers: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Applications to compile.
-    touched: BTreeSet<String>,
+    touched: BTreeSet<Arc<str>>,
     profiles: Uses<Profile>,
     sink_profiles: Uses<Profile>,
     grants: Uses<GrantSpec>,
@@ -63,7 +68,7 @@ impl Index {
             applications: BTreeMap::new(),
             secrets: Secrets::new(&installation.secret_namespaces),
             compiled: BTreeMap::new(),
-            referrers: HashMap::new(),
+            referrers: BTreeSet::new(),
             touched: BTreeSet::new(),
             profiles: Uses::default(),
             sink_profiles: Uses::default(),
@@ -78,9 +83,9 @@ impl Index {
                 self.delete(&ObjectRef::Application(application.metadata.name));
             }
             Object::Application(application) => {
-                let name = application.metadata.name.clone();
+                let name = self.name(&application.metadata.name);
                 self.touched.insert(name.clone());
-                self.applications.insert(name, *application);
+                self.applications.insert(name, Source::new(*application));
             }
             Object::Secret(secret) => {
                 let name = secret.name.clone();
@@ -96,21 +101,21 @@ impl Index {
     pub fn delete(&mut self, reference: &ObjectRef) {
         match reference {
             ObjectRef::Application(name) => {
-                if self.applications.remove(name).is_some() {
-                    self.touched.insert(name.clone());
+                if let Some((name, _)) = self.applications.remove_entry(&**name) {
                     // Should it come back before the next compilation, it has no last good state.
-                    if let Some(compiled) = self.compiled.get_mut(name) {
+                    if let Some(compiled) = self.compiled.get_mut(&name) {
                         compiled.revoke(|_| true);
                     }
+                    self.touched.insert(name);
                 }
             }
             ObjectRef::Secret { namespace, name } => {
                 if self.secrets.remove(namespace, name) {
                     self.touch_referrers(name);
-                    for application in self.referrers.get(name).into_iter().flatten() {
+                    for application in referrers(&self.referrers, name) {
                         if let Some(compiled) = self.compiled.get_mut(application) {
                             compiled.revoke(|needs| {
-                                needs.secrets.iter().any(|(ns, used)| ns == namespace && used == name)
+                                needs.secrets.iter().any(|(ns, used)| **ns == **namespace && **used == **name)
                             });
                         }
                     }
@@ -125,13 +130,13 @@ impl Index {
         let mut changes = Changes::default();
         for name in std::mem::take(&mut self.touched) {
             let before = self.compiled.remove(&name);
-            let after = self.applications.get(&name).map(|application| {
+            let mut after = self.applications.get(&name).and_then(Source::read).map(|application| {
                 let context =
                     Context { secrets: &self.secrets, guard: &self.guard, installed: &self.installed };
-                compile::compile(application, before.as_ref(), context)
+                Box::new(compile::compile(&application, before.as_deref(), context))
             });
-            changes.record(&name, before.as_ref(), after.as_ref());
-            self.count(&name, before.as_ref(), after.as_ref());
+            changes.record(&name, before.as_deref(), after.as_deref());
+            self.count(&name, before.as_deref(), after.as_deref_mut());
             if let Some(after) = after {
                 self.compiled.insert(name, after);
             }
@@ -146,14 +151,11 @@ impl Index {
     pub fn applications(&self) -> impl Iterator<Item = Overview<'_>> {
         self.compiled.iter().map(|(name, compiled)| {
             let entries = || compiled.egress.iter().filter(|(key, _)| key.split('/').count() == 3);
-            let callable =
-                entries().filter(|(_, way)| matches!(way.record.outcome, EgressOutcome::Route(_))).count();
+            // A route has needs, a refusal has none.
+            let callable = entries().filter(|(_, way)| way.needs.is_some()).count();
             Overview {
                 name,
-                services: self
-                    .applications
-                    .get(name)
-                    .map_or(0, |application| application.spec.services.len()),
+                services: compiled.services,
                 callable,
                 refused: entries().count() - callable,
                 problems: &compiled.problems,
@@ -164,33 +166,40 @@ impl Index {
     /// What is wrong with one Application; empty too if there is none of that name.
     #[must_use]
     pub fn problems(&self, application: &str) -> &[Problem] {
-        self.compiled.get(application).map(|compiled| compiled.problems.as_slice()).unwrap_or_default()
+        self.compiled.get(application).map(|compiled| &*compiled.problems).unwrap_or_default()
     }
 
     /// How a call of `app/service` (port 8080) or `app/service/entry` (port 8082) is answered. What follows the entry is ignored.
     #[must_use]
     pub fn explain(&self, path: &str) -> Explanation {
-        explain::explain(path, |name| self.compiled.get(name))
+        explain::explain(path, |name| self.compiled.get(name).map(|compiled| &**compiled))
     }
 
     fn touch_referrers(&mut self, secret: &str) {
-        self.touched.extend(self.referrers.get(secret).into_iter().flatten().cloned());
+        self.touched.extend(referrers(&self.referrers, secret).cloned());
+    }
+
+    /// The one copy of an Application's name.
+    fn name(&self, name: &str) -> Arc<str> {
+        let known = self.applications.get_key_value(name).map(|(known, _)| known);
+        let known = known.or_else(|| self.compiled.get_key_value(name).map(|(known, _)| known));
+        known.cloned().unwrap_or_else(|| name.into())
     }
 
     /// Counts what is in use. What comes is counted before what goes, so that a thing that stays is never dropped.
-    fn count(&mut self, name: &str, before: Option<&Compiled>, after: Option<&Compiled>) {
-        if let Some(after) = after {
-            for needs in after.needs() {
-                self.profiles.add(&needs.profile.id, &needs.profile);
-                if let Some(grant) = &needs.grant {
-                    self.grants.add(&grant.id, grant);
+    fn count(&mut self, name: &Arc<str>, before: Option<&Compiled>, mut after: Option<&mut Compiled>) {
+        if let Some(after) = after.as_deref_mut() {
+            for needs in after.needs_mut() {
+                self.profiles.add(&mut needs.profile);
+                if let Some(grant) = &mut needs.grant {
+                    self.grants.add(grant);
                 }
             }
-            if let Some(sink) = &after.sink {
-                self.sink_profiles.add(&sink.id, sink);
+            if let Some(sink) = &mut after.sink {
+                self.sink_profiles.add(sink);
             }
             for secret in &after.refers_to {
-                self.referrers.entry(secret.clone()).or_default().insert(name.to_owned());
+                self.referrers.insert((secret.clone(), name.clone()));
             }
         }
         let Some(before) = before else { return };
@@ -204,15 +213,25 @@ impl Index {
             self.sink_profiles.remove(&sink.id);
         }
         for secret in &before.refers_to {
-            if after.is_some_and(|after| after.refers_to.contains(secret)) {
-                continue;
-            }
-            if let Some(referrers) = self.referrers.get_mut(secret) {
-                referrers.remove(name);
-                if referrers.is_empty() {
-                    self.referrers.remove(secret);
-                }
+            if after.as_deref().is_none_or(|after| !after.refers_to.contains(secret)) {
+                self.referrers.remove(&(secret.clone(), name.clone()));
             }
         }
     }
+}
+
+/// The Applications that refer to a Secret of this name.
+fn referrers<'a>(
+    all: &'a BTreeSet<(Arc<str>, Arc<str>)>,
+    secret: &str,
+) -> impl Iterator<Item = &'a Arc<str>> {
+    // No Application's name is empty, so this is where the Secret's begin.
+    let from = (Arc::from(secret), Arc::from(""));
+    let of_secret = {
+        let secret: Arc<str> = Arc::clone(&from.0);
+        move |(known, _): &&'a (Arc<str>, Arc<str>)| *known == secret
+    };
+    all.range((Bound::Included(from), Bound::Unbounded))
+        .take_while(of_secret)
+        .map(|(_, application)| application)
 }

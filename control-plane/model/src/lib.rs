@@ -11,6 +11,7 @@ mod index;
 mod installation;
 mod problem;
 mod profile;
+mod record;
 
 pub use explain::{Explanation, Verdict};
 pub use grant::{Endpoint, GrantSpec};
@@ -18,3 +19,4 @@ pub use index::{Changes, Index, Overview, ProfileChanges};
 pub use installation::{BUILT_IN_REFUSED, Installation};
 pub use problem::{Effect, Problem};
 pub use profile::{Profile, Trust};
+pub use record::Record;

@@ -110,7 +110,7 @@ impl Object {
         match self {
             Self::Application(application) => ObjectRef::Application(application.metadata.name.clone()),
             Self::Secret(secret) => {
-                ObjectRef::Secret { namespace: secret.namespace.clone(), name: secret.name.clone() }
+                ObjectRef::Secret { namespace: secret.namespace.to_string(), name: secret.name.to_string() }
             }
             Self::Other(reference) => reference.clone(),
         }

@@ -1,6 +1,6 @@
 //! Secrets as they are stored: `data` in base64, `stringData` in plain text (decision 1).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretSlice};
@@ -11,14 +11,15 @@ use crate::{Metadata, ObjectError};
 /// A Secret. It prints without its values, and cannot be serialised.
 #[derive(Clone, Debug)]
 pub struct Secret {
-    /// Where it lives.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
+    /// Where it lives. Shared with what is made of it.
+    pub namespace: Arc<str>,
+    /// Its name. Shared with what is made of it.
+    pub name: Arc<str>,
     /// Opaque; differs when the content differs. It becomes part of grant ids, so the store never derives it from the
     /// content (decision 32).
     pub version: String,
-    data: BTreeMap<String, SecretSlice<u8>>,
+    /// By key, in its order: there are few, and a map takes a kilobyte for them.
+    data: Box<[(Box<str>, SecretSlice<u8>)]>,
 }
 
 /// A Secret's manifest.
@@ -41,23 +42,25 @@ impl Secret {
         version: &str,
         data: impl IntoIterator<Item = (String, Vec<u8>)>,
     ) -> Self {
+        // The last value of a key counts.
+        let data: BTreeMap<String, Vec<u8>> = data.into_iter().collect();
         Self {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            namespace: namespace.into(),
+            name: name.into(),
             version: version.to_owned(),
-            data: data.into_iter().map(|(key, value)| (key, value.into())).collect(),
+            data: data.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
         }
     }
 
     /// The value of `key`, if it is there.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
-        self.data.get(key).map(ExposeSecret::expose_secret)
+        self.data.iter().find(|(known, _)| **known == *key).map(|(_, value)| value.expose_secret())
     }
 
     /// Names of the values.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.data.keys().map(String::as_str)
+        self.data.iter().map(|(key, _)| &**key)
     }
 
     pub(crate) fn from_manifest(manifest: Manifest, version: &str) -> Result<Self, ObjectError> {

@@ -76,6 +76,9 @@ impl StateDirectory {
     }
 }
 
+/// How many threads work at most: one gateway's polls and grants need no more, and each takes memory.
+const THREADS: usize = 4;
+
 /// Roles of this build.
 const ROLES: &[&str] = &["core"];
 /// Roles of the design that this build does not have yet.
@@ -85,7 +88,9 @@ const LATER: &[&str] = &["enrolment", "registry", "events", "runtime-agent"];
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS));
     let result = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .build()
         .map_err(|e| format!("cannot start: {e}"))

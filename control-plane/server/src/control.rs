@@ -4,11 +4,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use fairlead_model::{Changes, Explanation, Index};
-use fairlead_resources::ObjectRef;
+use fairlead_resources::{Object, ObjectRef};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -34,8 +35,10 @@ pub struct Control {
     index: Index,
     publisher: Publisher,
     state: Shared,
-    /// Objects that are there, and where each is defined.
-    origins: HashMap<ObjectRef, String>,
+    /// Applications that are there, and where each is defined.
+    origins: HashMap<String, Arc<str>>,
+    /// How many objects there are.
+    objects: usize,
     store_problems: Vec<StoreProblem>,
     /// Applications with problems, and how many.
     troubled: HashMap<String, usize>,
@@ -52,25 +55,34 @@ impl Control {
             publisher,
             state,
             origins: HashMap::new(),
+            objects: 0,
             store_problems: Vec::new(),
             troubled: HashMap::new(),
             unpublished: VecDeque::new(),
         }
     }
 
-    /// Takes one batch: compiles and publishes it.
+    /// Takes one batch; when nothing more belongs to it, compiles and publishes.
     pub async fn take(&mut self, batch: Batch) {
         for event in latest(batch.events) {
             match event {
                 Event::Apply { object, origin } => {
-                    self.origins.insert(object.reference(), origin);
+                    if let Object::Application(application) = &object {
+                        self.origins.insert(application.metadata.name.clone(), origin);
+                    }
                     self.index.apply(object);
                 }
                 Event::Delete(reference) => {
-                    self.origins.remove(&reference);
+                    if let ObjectRef::Application(name) = &reference {
+                        self.origins.remove(name);
+                    }
                     self.index.delete(&reference);
                 }
             }
+        }
+        self.objects = batch.objects;
+        if batch.more {
+            return;
         }
         let changes = self.index.changes();
         self.report(&changes, batch.problems);
@@ -89,7 +101,7 @@ impl Control {
             self.unpublished.pop_front();
         }
         let problems = self.troubled.values().sum::<usize>() + self.store_problems.len();
-        self.state.metrics.resources(self.origins.len(), problems, self.publisher.profiles());
+        self.state.metrics.resources(self.objects, problems, self.publisher.profiles());
     }
 
     /// A line for each thing that is newly wrong, and one when it is over.
@@ -112,7 +124,7 @@ impl Control {
         }
         for name in &changes.problems {
             let problems = self.index.problems(name);
-            let file = self.origins.get(&ObjectRef::Application(name.clone()));
+            let file = self.origins.get(name).map(|file| &**file);
             for problem in problems {
                 let (field, reason, effect) = (&problem.field, problem.reason.as_str(), problem.effect);
                 let detail = &problem.message;

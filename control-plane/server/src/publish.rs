@@ -8,10 +8,11 @@ mod kept;
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use fairlead_model::{Changes, ProfileChanges};
+use fairlead_model::{Changes, ProfileChanges, Record};
 use fairlead_render::{Profile, Trust};
 use fairlead_wire::feed::FeedRecord;
 
@@ -78,15 +79,13 @@ impl Publisher {
         Ok(())
     }
 
-    fn records<R: FeedRecord>(&self, changes: &[(String, Option<R>)]) {
+    fn records<R: FeedRecord>(&self, changes: &[(Arc<str>, Option<Record<R>>)]) {
         if changes.is_empty() {
             return;
         }
         let revision = self.state.lane(R::VIEW).change(|hub| {
             for (key, record) in changes {
-                if let Err(error) = hub.apply(key, record.as_ref()) {
-                    tracing::error!(key, %error, "a record cannot be serialised; the old one stays");
-                }
+                hub.apply(key, record.as_ref());
             }
         });
         self.state.metrics.view(R::VIEW, self.state.lane(R::VIEW).read().len(), revision);

@@ -128,8 +128,13 @@ pub async fn start(config: &Config, level: LevelSwitch) -> Result<Running, RunEr
     let store =
         DirectoryStore::new(config.resources.clone(), state_directory.join("barriers"), config.store.clone());
     let mut batches = store.watch()?;
-    let first = batches.recv().await;
-    control.take(first.ok_or_else(|| RunError::Other("the resources could not be read".to_owned()))?).await;
+    let mut more = true;
+    while more {
+        let batch = batches.recv().await;
+        let batch = batch.ok_or_else(|| RunError::Other("the resources could not be read".to_owned()))?;
+        more = batch.more;
+        control.take(batch).await;
+    }
 
     let own =
         Arc::new(OwnName::new(&config.control.server_name, &ensured.control_pem, &ensured.control_key_pem)?);

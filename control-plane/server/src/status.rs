@@ -1,9 +1,8 @@
 //! `fairlead status`: how things are, as data and as text. Evaluated by the running control plane.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use fairlead_model::{Index, Problem};
-use fairlead_resources::ObjectRef;
 use fairlead_wire::feed::View;
 use serde::Serialize;
 
@@ -60,10 +59,10 @@ pub struct ApplicationStatus {
 pub(crate) fn gather(
     index: &Index,
     state: &Shared,
-    origins: &HashMap<ObjectRef, String>,
+    origins: &HashMap<String, Arc<str>>,
     manifests: &[StoreProblem],
 ) -> Status {
-    let file = |name: &str| origins.get(&ObjectRef::Application(name.to_owned())).cloned();
+    let file = |name: &str| origins.get(name).map(|file| file.to_string());
     let view = |view: View| {
         let lane = state.lane(view);
         let missing = lane.missing_profiles().into_iter().map(|(id, time)| (id, time.as_secs())).collect();

@@ -1,11 +1,12 @@
 //! Where objects come from: one trait, so that everything above is one code path (design decision 15).
 //!
-//! A store gives batches: first one with everything that is there, then one for each change. Today there is the
+//! A store gives batches: first everything that is there, in as many pieces as keep memory small ([`Batch::more`]), then
+//! one for each change. Today there is the
 //! [`directory`] of manifests; the Kubernetes API comes with #5.
 
 pub mod directory;
 
-use std::{fmt, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use fairlead_resources::{Object, ObjectRef};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub enum Event {
         /// The object.
         object: Object,
         /// Where it is defined: a file relative to the directory of resources.
-        origin: String,
+        origin: Arc<str>,
     },
     /// The object is gone.
     Delete(ObjectRef),
@@ -30,6 +31,10 @@ pub enum Event {
 pub struct Batch {
     /// In order; the last event about an object counts.
     pub events: Vec<Event>,
+    /// The next batch belongs to this one: it waits for it.
+    pub more: bool,
+    /// How many objects there are now.
+    pub objects: usize,
     /// Everything that is wrong now, if that changed.
     pub problems: Option<Vec<StoreProblem>>,
     /// When the store saw the first of these changes.
@@ -65,7 +70,7 @@ impl fmt::Display for StoreProblem {
 
 /// A source of objects.
 pub trait Store {
-    /// Begins. The first batch has all objects; dropping the receiver ends the store.
+    /// Begins. The first batches, up to one without `more`, have all objects; dropping the receiver ends the store.
     ///
     /// # Errors
     /// One sentence when the source cannot be read or watched at all.

@@ -33,7 +33,7 @@ pub(crate) struct Compiler<'a> {
     /// Names of Secrets that matter, existing or not.
     pub(crate) refers_to: BTreeSet<String>,
     /// Secrets that the record holds something of.
-    pub(crate) secrets: Vec<(String, String)>,
+    pub(crate) secrets: Vec<(Arc<str>, Arc<str>)>,
     /// The profile of the Application's own CA, made once for all its entries.
     own_ca: &'a OnceCell<Arc<Profile>>,
 }
@@ -71,7 +71,7 @@ impl<'a> Compiler<'a> {
             headers_timeout_ms: self.headers_timeout(),
         };
         let secrets = std::mem::take(&mut self.secrets);
-        let needs = Needs { profile, grant: grant.map(Arc::new), secrets, revoked: false };
+        let needs = Needs { profile, grant: grant.map(Arc::new), secrets: secrets.into(), revoked: false };
         Ok((EgressOutcome::Route(Box::new(route)), needs))
     }
 

@@ -20,7 +20,7 @@ impl<'a> Compiler<'a> {
                 problem: problem(field, Reason::SecretMissing, message),
             }));
         };
-        let hidden: Vec<&str> = found.map(|secret| secret.namespace.as_str()).collect();
+        let hidden: Vec<&str> = found.map(|secret| &*secret.namespace).collect();
         if !hidden.is_empty() {
             self.problems.push(Problem {
                 field: field.to_owned(),

@@ -4,16 +4,16 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use fairlead_wire::feed::{EgressRecord, IngressRecord};
 
-use crate::{GrantSpec, Profile, compile::Compiled};
+use crate::{GrantSpec, Profile, Record, compile::Compiled};
 
 /// What became different. To make before break, put the new profiles in force first, then the grants and records; forget
 /// what is unused last, after a grace period (design decision 12).
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Records of the egress view by key; `None`: gone.
-    pub egress: Vec<(String, Option<EgressRecord>)>,
+    pub egress: Vec<(Arc<str>, Option<Record<EgressRecord>>)>,
     /// Records of the ingress view by key; `None`: gone.
-    pub ingress: Vec<(String, Option<IngressRecord>)>,
+    pub ingress: Vec<(Arc<str>, Option<Record<IngressRecord>>)>,
     /// Transport profiles of targets, for the egress gateway.
     pub profiles: ProfileChanges,
     /// Transport profiles of sinks, for the ingress gateway.
@@ -35,25 +35,27 @@ pub struct ProfileChanges {
 
 impl Changes {
     /// Notes what is different about one Application.
-    pub(crate) fn record(&mut self, name: &str, before: Option<&Compiled>, after: Option<&Compiled>) {
-        let gone = BTreeMap::new();
-        let old = before.map_or(&gone, |compiled| &compiled.egress);
-        let new = after.map_or(&gone, |compiled| &compiled.egress);
-        for key in old.keys().filter(|key| !new.contains_key(*key)) {
-            self.egress.push((key.clone(), None));
+    pub(crate) fn record(&mut self, name: &Arc<str>, before: Option<&Compiled>, after: Option<&Compiled>) {
+        let find = |compiled: Option<&Compiled>, key: &str| {
+            compiled.and_then(|compiled| compiled.find(key)).map(|(_, way)| way.record.clone())
+        };
+        for (key, _) in before.into_iter().flat_map(|before| &before.egress) {
+            if find(after, key).is_none() {
+                self.egress.push((key.clone(), None));
+            }
         }
-        for (key, way) in new {
-            if old.get(key).is_none_or(|earlier| earlier.record != way.record) {
+        for (key, way) in after.into_iter().flat_map(|after| &after.egress) {
+            if find(before, key).is_none_or(|earlier| earlier != way.record) {
                 self.egress.push((key.clone(), Some(way.record.clone())));
             }
         }
         let ingress = after.map(|compiled| &compiled.ingress);
         if before.map(|compiled| &compiled.ingress) != ingress {
-            self.ingress.push((name.to_owned(), ingress.cloned()));
+            self.ingress.push((name.clone(), ingress.cloned()));
         }
         let problems = |compiled: Option<&Compiled>| compiled.map(|c| c.problems.clone()).unwrap_or_default();
         if problems(before) != problems(after) {
-            self.problems.push(name.to_owned());
+            self.problems.push(name.to_string());
         }
     }
 

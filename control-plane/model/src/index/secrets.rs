@@ -1,6 +1,6 @@
 //! The Secrets that count: those of the namespaces that are looked into.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use fairlead_resources::Secret;
 
@@ -9,7 +9,7 @@ use fairlead_resources::Secret;
 pub(crate) struct Secrets {
     namespaces: Vec<String>,
     /// One place a namespace, so that the first that is filled wins (decision 1).
-    by_name: HashMap<String, Vec<Option<Secret>>>,
+    by_name: HashMap<Arc<str>, Box<[Option<Secret>]>>,
 }
 
 impl Secrets {
@@ -30,8 +30,8 @@ impl Secrets {
     /// Stores it; `false`: its namespace does not count.
     pub(crate) fn insert(&mut self, secret: Secret) -> bool {
         let Some(place) = self.place(&secret.namespace) else { return false };
-        let slots = self.by_name.entry(secret.name.clone()).or_default();
-        slots.resize(self.namespaces.len(), None);
+        let empty = || self.namespaces.iter().map(|_| None).collect();
+        let slots = self.by_name.entry(secret.name.clone()).or_insert_with(empty);
         if let Some(slot) = slots.get_mut(place) {
             *slot = Some(secret);
         }

@@ -5,6 +5,26 @@ use std::{
     sync::Arc,
 };
 
+use crate::{GrantSpec, Profile};
+
+/// What has an id that says all about it.
+pub(crate) trait Identified {
+    /// Equal ids mean equal things.
+    fn id(&self) -> &str;
+}
+
+impl Identified for Profile {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Identified for GrantSpec {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 /// Counted things by id.
 #[derive(Debug)]
 pub(crate) struct Uses<T> {
@@ -19,10 +39,15 @@ impl<T> Default for Uses<T> {
     }
 }
 
-impl<T> Uses<T> {
-    pub(crate) fn add(&mut self, id: &str, thing: &Arc<T>) {
+impl<T: Identified> Uses<T> {
+    /// Counts a use of `thing`, and puts the one in its place that has this id already.
+    pub(crate) fn add(&mut self, thing: &mut Arc<T>) {
+        let id = thing.id();
         match self.counts.get_mut(id) {
-            Some((_, count)) => *count += 1,
+            Some((known, count)) => {
+                *count += 1;
+                *thing = Arc::clone(known);
+            }
             None => {
                 self.moved.entry(id.to_owned()).or_insert(false);
                 self.counts.insert(id.to_owned(), (Arc::clone(thing), 1));

@@ -107,8 +107,8 @@ fn an_application_that_goes_takes_its_records_along_and_no_others() {
         world.apply(application(name, json!({"services": [service("s", json!([api("e")]))]})));
     }
     let changes = world.delete_application("a");
-    assert_eq!(changes.egress, [("a/s/e".to_owned(), None)]);
-    assert_eq!(changes.ingress, [("a".to_owned(), None)]);
+    assert_eq!(changes.egress, [("a/s/e".into(), None)]);
+    assert_eq!(changes.ingress, [("a".into(), None)]);
     assert!(changes.profiles.is_empty(), "the other still uses it: {changes:?}");
     let mut waiting = application("a.b", json!({}));
     waiting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");

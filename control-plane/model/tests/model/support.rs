@@ -42,14 +42,14 @@ impl World {
         let changes = self.index.changes();
         for (key, record) in &changes.egress {
             match record {
-                Some(record) => drop(self.egress.insert(key.clone(), record.clone())),
-                None => drop(self.egress.remove(key).unwrap()),
+                Some(record) => drop(self.egress.insert(key.to_string(), record.read().unwrap())),
+                None => drop(self.egress.remove(&**key).unwrap()),
             }
         }
         for (key, record) in &changes.ingress {
             match record {
-                Some(record) => drop(self.ingress.insert(key.clone(), record.clone())),
-                None => drop(self.ingress.remove(key).unwrap()),
+                Some(record) => drop(self.ingress.insert(key.to_string(), record.read().unwrap())),
+                None => drop(self.ingress.remove(&**key).unwrap()),
             }
         }
         changes

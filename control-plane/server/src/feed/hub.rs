@@ -1,6 +1,6 @@
 //! One view's records with their history: a pure structure, no clock, no I/O, no lock.
 //!
-//! Records come compiled from the model, are serialised here once, and go out as pages spliced from these bytes
+//! Records come from the model as JSON, which is shared with it, and go out as pages spliced from these bytes
 //! (see [`page`](super::page)). Records may hold credentials: nothing here prints one.
 //!
 //! History: each key occurs once in the log, at its last change. A removed key leaves a tombstone; tombstones are
@@ -12,9 +12,8 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use fairlead_wire::feed;
-use serde::Serialize;
+use fairlead_model::Record;
+use fairlead_wire::feed::{self, FeedRecord};
 
 /// How many removed keys are remembered unless the configuration says otherwise.
 pub const TOMBSTONES: usize = 10_000;
@@ -23,10 +22,10 @@ pub const TOMBSTONES: usize = 10_000;
 pub(super) struct Stored {
     /// Revision of its last change: its place in the log.
     pub(super) revision: u64,
-    /// [`feed::record_hash`].
-    pub(super) hash: Box<str>,
-    /// A complete `Keyed` as JSON: key, hash and record.
-    pub(super) json: Bytes,
+    /// [`feed::record_hash`], as a number.
+    pub(super) hash: u128,
+    /// The record as JSON.
+    pub(super) json: Arc<[u8]>,
 }
 
 /// Records of one view by key, and what changed since when.
@@ -60,37 +59,26 @@ impl Hub {
 
     /// Sets or removes (`None`) a record and returns whether that changed anything: an equal record and the removal of what is
     /// not there do not.
-    ///
-    /// # Errors
-    /// When the record cannot be serialised; nothing is changed then.
-    pub fn apply<R: Serialize>(&mut self, key: &str, record: Option<&R>) -> Result<bool, serde_json::Error> {
+    pub fn apply<R: FeedRecord>(&mut self, key: &Arc<str>, record: Option<&Record<R>>) -> bool {
         match record {
-            Some(record) => self.set(key, &serde_json::to_vec(record)?),
-            None => Ok(self.remove(key)),
+            Some(record) => self.set(key, record.json()),
+            None => self.remove(key),
         }
     }
 
-    fn set(&mut self, key: &str, record: &[u8]) -> Result<bool, serde_json::Error> {
-        let hash = feed::short_sha256(record);
+    fn set(&mut self, key: &Arc<str>, json: &Arc<[u8]>) -> bool {
+        let hash = number(&feed::short_sha256(json));
         let (key, old) = match self.records.get_key_value(key) {
-            Some((_, stored)) if *stored.hash == *hash => return Ok(false),
+            Some((_, stored)) if stored.hash == hash => return false,
             Some((key, stored)) => (key.clone(), Some(stored.revision)),
             None => match self.removed.remove_entry(key) {
                 Some((key, revision)) => (key, Some(revision)),
-                None => (key.into(), None),
+                None => (key.clone(), None),
             },
         };
-        let mut json = Vec::with_capacity(record.len() + key.len() + 64);
-        json.extend_from_slice(b"{\"key\":");
-        serde_json::to_writer(&mut json, &*key)?;
-        json.extend_from_slice(b",\"hash\":\"");
-        json.extend_from_slice(hash.as_bytes());
-        json.extend_from_slice(b"\",\"record\":");
-        json.extend_from_slice(record);
-        json.push(b'}');
         let revision = self.note(&key, old);
-        self.records.insert(key, Stored { revision, hash: hash.into(), json: json.into() });
-        Ok(true)
+        self.records.insert(key, Stored { revision, hash, json: json.clone() });
+        true
     }
 
     fn remove(&mut self, key: &str) -> bool {
@@ -170,4 +158,9 @@ impl Hub {
     pub(super) fn get(&self, key: &str) -> Option<&Stored> {
         self.records.get(key)
     }
+}
+
+/// 32 hex digits as the number that they are: a quarter of the memory.
+fn number(hash: &str) -> u128 {
+    u128::from_str_radix(hash, 16).unwrap_or_default()
 }

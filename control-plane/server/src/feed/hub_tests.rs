@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fairlead_model::Record;
 use fairlead_wire::feed::{self, Hashes, IngressRecord, Poll, Records, Wanted};
 use proptest::prelude::*;
 
@@ -14,11 +15,11 @@ fn record(name: u8) -> IngressRecord {
 }
 
 fn set(hub: &mut Hub, key: &str, name: u8) -> bool {
-    hub.apply(key, Some(&record(name))).unwrap()
+    hub.apply(&key.into(), Some(&Record::new(&record(name))))
 }
 
 fn remove(hub: &mut Hub, key: &str) -> bool {
-    hub.apply(key, None::<&IngressRecord>).unwrap()
+    hub.apply(&key.into(), None::<&Record<IngressRecord>>)
 }
 
 /// What a plugin does, as `wire::feed` says.
@@ -185,7 +186,7 @@ proptest! {
             if at == restart {
                 hub = Hub::new("00000000000000000000000000000002", tombstones);
                 for (key, record) in &truth {
-                    hub.apply(key, Some(record)).unwrap();
+                    hub.apply(&key.as_str().into(), Some(&Record::new(record)));
                 }
             }
             if look {

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use fairlead_wire::feed::{self, MAX_PAGE_BYTES, MAX_WANTED};
 
-use super::hub::Hub;
+use super::hub::{Hub, Stored};
 
 /// What is added around a record's own bytes, roughly; keeps the estimate honest for short ones.
 const OVERHEAD: usize = 4;
@@ -29,7 +29,7 @@ pub fn poll(hub: &Hub, epoch: &str, revision: u64, bytes: u32) -> Bytes {
             break;
         }
         match record {
-            Some(stored) => changed.push(|out| out.extend_from_slice(&stored.json)),
+            Some(stored) => changed.push(|out| keyed(out, key, stored)),
             None => removed.push(|out| string(out, key)),
         }
         reached = at;
@@ -44,12 +44,12 @@ pub fn records(hub: &Hub, after: &str, bytes: u32) -> Bytes {
     let limit = limit(bytes);
     let mut page = Array::new();
     let mut more = false;
-    for (_, stored) in hub.after(after) {
+    for (key, stored) in hub.after(after) {
         if page.len() >= limit {
             more = true;
             break;
         }
-        page.push(|out| out.extend_from_slice(&stored.json));
+        page.push(|out| keyed(out, key, stored));
     }
     finish(head(hub), more, &[("records", page)])
 }
@@ -60,12 +60,13 @@ pub fn wanted(hub: &Hub, wanted: &feed::Wanted, bytes: u32) -> Bytes {
     let limit = limit(bytes);
     let mut page = Array::new();
     let mut more = wanted.keys.len() > MAX_WANTED;
-    for stored in wanted.keys.iter().take(MAX_WANTED).filter_map(|key| hub.get(key)) {
+    let asked = wanted.keys.iter().take(MAX_WANTED);
+    for (key, stored) in asked.filter_map(|key| hub.get(key).map(|stored| (key, stored))) {
         if page.len() >= limit {
             more = true;
             break;
         }
-        page.push(|out| out.extend_from_slice(&stored.json));
+        page.push(|out| keyed(out, key, stored));
     }
     finish(head(hub), more, &[("records", page)])
 }
@@ -85,7 +86,7 @@ pub fn hashes(hub: &Hub, after: &str, bytes: u32) -> Bytes {
             out.push(b'[');
             string(out, key);
             out.extend_from_slice(b",\"");
-            out.extend_from_slice(stored.hash.as_bytes());
+            hash(out, stored);
             out.extend_from_slice(b"\"]");
         });
     }
@@ -139,6 +140,22 @@ impl Array {
         self.0.reserve(OVERHEAD);
         element(&mut self.0);
     }
+}
+
+/// Writes a `Keyed`.
+fn keyed(out: &mut Vec<u8>, key: &str, stored: &Stored) {
+    out.extend_from_slice(b"{\"key\":");
+    string(out, key);
+    out.extend_from_slice(b",\"hash\":\"");
+    hash(out, stored);
+    out.extend_from_slice(b"\",\"record\":");
+    out.extend_from_slice(&stored.json);
+    out.push(b'}');
+}
+
+/// Writes the 32 hex digits of a hash.
+fn hash(out: &mut Vec<u8>, stored: &Stored) {
+    out.extend_from_slice(format!("{:032x}", stored.hash).as_bytes());
 }
 
 /// Writes a JSON string.

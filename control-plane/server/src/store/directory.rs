@@ -6,6 +6,7 @@
 
 mod catalog;
 mod document;
+mod reader;
 mod scan;
 mod watch;
 
@@ -31,7 +32,9 @@ use crate::config::StoreConfig;
 /// How long a barrier may take before what was read is used all the same: events are late then, not lost.
 const BARRIER: Duration = Duration::from_secs(1);
 /// An emptied file is looked at again after this time: an editor may be between truncating and writing.
-const EMPTY: Duration = Duration::from_millis(30);
+const EMPTY: Duration = Duration::from_millis(100);
+/// How many files are read at a time, so that not all texts are in memory at once.
+const PIECE: usize = 256;
 /// How often the thread looks whether anybody still listens.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -66,7 +69,8 @@ impl Store for DirectoryStore {
         let barriers = self.barriers.canonicalize().map_err(|e| failed(&self.barriers, e.to_string()))?;
         let (announce, noticed) = notices::channel();
         let watch = Watch::start(&directory, &barriers, announce)?;
-        let (batches, receiver) = mpsc::channel(16);
+        // One that is taken and one that waits: more would only keep memory.
+        let (batches, receiver) = mpsc::channel(1);
         let max = usize::try_from(self.limits.max_documents).unwrap_or(usize::MAX);
         let follower = Follower {
             directory,
@@ -121,14 +125,25 @@ impl Follower {
             if !first {
                 self.gather(self.limits.debounce.get());
             }
-            let mut events = self.look();
+            let mut events = Vec::new();
+            self.look(&mut |follower, found| {
+                events.extend(found);
+                // Nothing is in force yet, so that the pieces of the first look need not come together.
+                if first {
+                    let (events, objects) = (std::mem::take(&mut events), follower.catalog.len());
+                    // If nobody listens, the last piece tells.
+                    let _ =
+                        batches.blocking_send(Batch { events, more: true, objects, problems: None, seen });
+                }
+            });
             while !self.again.is_empty() && self.ready() {
-                events.extend(self.look());
+                self.look(&mut |_, found| events.extend(found));
             }
             let problems = self.problems();
             if first || !events.is_empty() || problems.is_some() {
-                tracing::debug!(events = events.len(), objects = self.catalog.len(), "files changed");
-                if batches.blocking_send(Batch { events, problems, seen }).is_err() {
+                let objects = self.catalog.len();
+                tracing::debug!(events = events.len(), objects, "files changed");
+                if batches.blocking_send(Batch { events, more: false, objects, problems, seen }).is_err() {
                     return;
                 }
             }
@@ -155,6 +170,17 @@ impl Follower {
     fn gather(&mut self, time: Duration) {
         let until = Instant::now() + time;
         while let Ok(notice) = self.noticed.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            self.note(notice);
+        }
+    }
+
+    /// Takes notices until one is about `path`, for at most `time`. The kernel tells of a truncation only after readers
+    /// can see it.
+    fn await_notice(&mut self, path: &Path, time: Duration) {
+        let until = Instant::now() + time;
+        while !self.touched.contains(path)
+            && let Ok(notice) = self.noticed.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
             self.note(notice);
         }
     }
@@ -195,19 +221,27 @@ impl Follower {
         }
     }
 
-    /// Looks at all that is pending and not being written.
-    fn look(&mut self) -> Vec<Event> {
+    /// Looks at all that is pending and not being written, and tells what that means piece by piece.
+    fn look(&mut self, tell: &mut dyn FnMut(&Self, Vec<Event>)) {
         let (now, later) =
             std::mem::take(&mut self.pending).into_iter().partition(|p| !self.writing.contains(p));
         self.pending = later;
-        let files = self.files(now);
+        let mut files = self.files(now).into_iter().peekable();
+        while files.peek().is_some() {
+            let events = self.piece(files.by_ref().take(PIECE));
+            tell(self, events);
+        }
+    }
+
+    /// Reads some files.
+    fn piece(&mut self, files: impl Iterator<Item = PathBuf>) -> Vec<Event> {
         self.touched.clear();
         let mut read = BTreeMap::new();
         for path in files {
             let mut got = scan::read(&path, self.limits.max_file_bytes);
             let empty = matches!(&got, Read::Content(content) if content.text.trim().is_empty());
             if empty && self.catalog.defines(&self.relative(&path)) {
-                self.gather(EMPTY);
+                self.await_notice(&path, EMPTY);
                 got = scan::read(&path, self.limits.max_file_bytes);
             }
             read.insert(path, got);
@@ -279,7 +313,7 @@ impl Follower {
         let Update { events: new, handed_over } = update;
         events.extend(new);
         for (other, objects) in handed_over {
-            let path = self.directory.join(other);
+            let path = self.directory.join(&*other);
             self.pending.insert(path.clone());
             self.again.entry(path).or_default().extend(objects);
         }

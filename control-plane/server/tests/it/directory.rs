@@ -42,7 +42,13 @@ impl Watched {
     }
 
     async fn batch(&mut self) -> Batch {
-        let batch = timeout(LIMIT, self.batches.recv()).await.expect("a batch in time").unwrap();
+        let mut next = async || timeout(LIMIT, self.batches.recv()).await.expect("a batch in time").unwrap();
+        let mut batch = next().await;
+        while batch.more {
+            let rest = next().await;
+            let events = batch.events.into_iter().chain(rest.events).collect();
+            batch = Batch { events, ..rest };
+        }
         if let Some(problems) = &batch.problems {
             self.problems = problems.iter().map(ToString::to_string).collect();
         }
@@ -178,6 +184,32 @@ async fn directory_keeps_the_last_good_state_and_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn directory_reads_the_items_of_lists_as_documents() {
+    let list = |value: &str, broken: bool| {
+        let item = |manifest: String| format!("- {}", manifest.replace('\n', "\n  ").trim_end());
+        let mut second = sec("s", value);
+        if broken {
+            second = second.replace("stringData", "data");
+        }
+        format!(
+            "apiVersion: v1\nkind: List\nitems:\n{}\n{}\n{}\n",
+            item(app("a")),
+            item(second),
+            item(app("b"))
+        )
+    };
+    let (mut store, first) = Watched::start(&[("l.yaml", &list("1", false))]).await;
+    assert_eq!(first, ["+a", "+b", "+s(1)"]);
+    store.write("l.yaml", &list("no base64", true));
+    store.next().await;
+    assert!(store.problems[0].starts_with("l.yaml, document 1, items[1].data.k: "), "{:?}", store.problems);
+    store.write("l.yaml", &format!("{}---\n{}", list("no base64", true), app("c")));
+    assert!(!store.next().await.contains(&"-s".to_owned()), "its last good state stays");
+    store.write("l.yaml", &list("2", false));
+    assert_eq!(store.next().await, ["+a", "+b", "+s(2)", "-c"]);
+}
+
+#[tokio::test]
 async fn directory_takes_the_first_of_two_definitions() {
     let (mut store, first) = Watched::start(&[("b.yaml", &sec("s", "b")), ("c.yaml", &sec("s", "c"))]).await;
     assert_eq!(first, ["+s(b)"]);
@@ -225,9 +257,10 @@ async fn directory_bounds_are_kept_and_reported() {
     let limits = StoreConfig { max_file_bytes: 4_000, ..StoreConfig::default() };
     let store = DirectoryStore::new(directory.path().to_owned(), barriers.path().to_owned(), limits);
     let mut batches = store.watch().unwrap();
-    let batch = batches.recv().await.unwrap();
-    assert_eq!(batch.events.iter().map(word).collect::<Vec<_>>(), ["+a"]);
-    let problems: Vec<_> = batch.problems.unwrap().iter().map(ToString::to_string).collect();
+    let (piece, last) = (batches.recv().await.unwrap(), batches.recv().await.unwrap());
+    assert!(piece.more && !last.more);
+    assert_eq!(piece.events.iter().map(word).collect::<Vec<_>>(), ["+a"]);
+    let problems: Vec<_> = last.problems.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,
         ["b.yaml: is larger than 4000 bytes (store.maxFileBytes)", "c.yaml: is not UTF-8 text"]

@@ -6,12 +6,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::{BuildHasher, RandomState},
+    ops::Bound,
+    sync::Arc,
 };
 
-use fairlead_resources::{Object, ObjectRef};
-use serde_json::Value;
+use fairlead_resources::ObjectRef;
 
-use super::document::{self, Document};
+use super::{
+    document::{self, Document},
+    reader::Reader,
+};
 use crate::store::{Event, StoreProblem};
 
 /// A file as it was read.
@@ -23,11 +27,13 @@ pub(super) struct Content {
 
 /// All files by path relative to the directory.
 pub(super) struct Catalog {
-    files: BTreeMap<String, File>,
-    /// Object → files that define it, in path order: the first one counts.
-    owners: HashMap<ObjectRef, BTreeSet<String>>,
+    files: BTreeMap<Arc<str>, File>,
+    /// Objects and the files that define them, in path order: the first one counts.
+    owners: BTreeSet<(Arc<ObjectRef>, Arc<str>)>,
+    /// How many objects are in force.
+    objects: usize,
     /// Objects with more than one owner.
-    contested: BTreeSet<ObjectRef>,
+    contested: BTreeSet<Arc<ObjectRef>>,
     max_documents: usize,
     /// Keyed at random: texts hold secrets, their hashes stay here.
     hasher: RandomState,
@@ -36,16 +42,17 @@ pub(super) struct Catalog {
 }
 
 #[derive(Default)]
-struct File {
-    documents: Vec<Known>,
-    problems: Vec<StoreProblem>,
+pub(super) struct File {
+    pub(super) documents: Box<[Known]>,
+    problems: Box<[StoreProblem]>,
 }
 
-/// A document that was read.
-struct Known {
-    hash: u64,
-    reference: ObjectRef,
-    version: String,
+/// An object that was read.
+pub(super) struct Known {
+    /// Of the document's text; none: the document has to be read again even if its text stays.
+    pub(super) hash: Option<u64>,
+    pub(super) reference: Arc<ObjectRef>,
+    pub(super) version: Box<str>,
 }
 
 /// What an update led to.
@@ -53,14 +60,15 @@ struct Known {
 pub(super) struct Update {
     pub(super) events: Vec<Event>,
     /// Objects that now belong to another file, which has to be read again for them.
-    pub(super) handed_over: BTreeMap<String, HashSet<ObjectRef>>,
+    pub(super) handed_over: BTreeMap<Arc<str>, HashSet<ObjectRef>>,
 }
 
 impl Catalog {
     pub(super) fn new(max_documents: usize) -> Self {
         Self {
             files: BTreeMap::new(),
-            owners: HashMap::new(),
+            owners: BTreeSet::new(),
+            objects: 0,
             contested: BTreeSet::new(),
             max_documents,
             hasher: RandomState::new(),
@@ -70,7 +78,7 @@ impl Catalog {
 
     /// Paths that are known.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.files.keys().map(String::as_str)
+        self.files.keys().map(|path| &**path)
     }
 
     /// Whether the file defines anything.
@@ -80,18 +88,17 @@ impl Catalog {
 
     /// How many objects are in force.
     pub(super) fn len(&self) -> usize {
-        self.owners.len()
+        self.objects
     }
 
     /// Everything that is wrong now.
     pub(super) fn problems(&self) -> Vec<StoreProblem> {
         let mut all: Vec<_> = self.files.values().flat_map(|file| file.problems.iter().cloned()).collect();
         for reference in &self.contested {
-            let Some(paths) = self.owners.get(reference) else { continue };
-            let mut paths = paths.iter();
+            let mut paths = self.owners(reference);
             let Some(first) = paths.next() else { continue };
             all.extend(paths.map(|path| StoreProblem {
-                file: path.clone(),
+                file: path.to_string(),
                 document: None,
                 field: reference.to_string(),
                 reason: format!("is defined in {first} already; that one counts"),
@@ -102,17 +109,17 @@ impl Catalog {
 
     /// The file cannot be read: what it defined stays.
     pub(super) fn unreadable(&mut self, path: &str, reason: &str) {
-        let file = self.files.entry(path.to_owned()).or_default();
+        let file = self.files.entry(path.into()).or_default();
         let (field, reason) = (String::new(), reason.to_owned());
-        file.problems = vec![StoreProblem { file: path.to_owned(), document: None, field, reason }];
+        file.problems = Box::new([StoreProblem { file: path.to_owned(), document: None, field, reason }]);
     }
 
     /// The file is gone.
     pub(super) fn remove(&mut self, path: &str) -> Update {
         let mut update = Update::default();
-        if let Some(file) = self.files.remove(path) {
+        if let Some((path, file)) = self.files.remove_entry(path) {
             for known in file.documents {
-                self.disown(path, &known.reference, &mut update);
+                self.disown(&path, &known.reference, &mut update);
             }
         }
         update
@@ -121,43 +128,50 @@ impl Catalog {
     /// The file has this content. `again` are objects that have to be told although their text is known.
     pub(super) fn set(&mut self, path: &str, content: &Content, again: &HashSet<ObjectRef>) -> Update {
         let mut update = Update::default();
-        let old = self.files.remove(path).unwrap_or_default();
-        let by_hash: HashMap<u64, &Known> = old.documents.iter().map(|known| (known.hash, known)).collect();
-        let mut reader = Reader::new(path);
+        let (path, old) = self.files.remove_entry(path).unwrap_or_else(|| (path.into(), File::default()));
+        let mut by_hash: HashMap<u64, Vec<&Known>> = HashMap::new();
+        for known in &old.documents {
+            if let Some(hash) = known.hash {
+                by_hash.entry(hash).or_default().push(known);
+            }
+        }
+        let mut reader = Reader::new(&path);
         for document in self.split(content, &mut reader) {
             let hash = self.hasher.hash_one(document.text);
-            let known = by_hash.get(&hash).copied();
-            if let Some(known) = known.filter(|known| !again.contains(&known.reference)) {
-                reader.keep(
-                    &document,
-                    Known { hash, reference: known.reference.clone(), version: known.version.clone() },
-                );
+            let known = by_hash.get(&hash).map(Vec::as_slice).unwrap_or_default();
+            if !known.is_empty() && !known.iter().any(|known| again.contains(&*known.reference)) {
+                for known in known {
+                    let (reference, version) = (known.reference.clone(), known.version.clone());
+                    reader.keep(&document, Known { hash: Some(hash), reference, version });
+                }
                 continue;
             }
-            let version = match known {
+            let version = match known.first() {
                 Some(known) => known.version.clone(),
                 None => self.version(content, document.number, &old),
             };
-            reader.read(&document, hash, version, &old);
+            reader.read(&document, hash, &version, &old);
         }
         if reader.unparsable {
             // Half of a file says nothing certain about the other half.
-            self.files.insert(path.to_owned(), File { documents: old.documents, problems: reader.problems });
+            let problems = reader.problems.into();
+            self.files.insert(path, File { documents: old.documents, problems });
             return update;
         }
-        let defined: HashSet<&ObjectRef> = reader.documents.iter().map(|known| &known.reference).collect();
-        for known in old.documents.iter().filter(|known| !defined.contains(&known.reference)) {
-            self.disown(path, &known.reference, &mut update);
+        let defined: HashSet<&ObjectRef> = reader.documents.iter().map(|known| &*known.reference).collect();
+        for known in old.documents.iter().filter(|known| !defined.contains(&*known.reference)) {
+            self.disown(&path, &known.reference, &mut update);
         }
         for known in &reader.documents {
-            self.own(path, &known.reference);
+            self.own(&path, &known.reference);
         }
-        for object in reader.objects {
-            if self.owner(&object.reference()) == Some(path) {
-                update.events.push(Event::Apply { object, origin: path.to_owned() });
+        for (reference, object) in reader.objects {
+            if self.owners(&reference).next() == Some(&path) {
+                update.events.push(Event::Apply { object, origin: path.clone() });
             }
         }
-        self.files.insert(path.to_owned(), File { documents: reader.documents, problems: reader.problems });
+        let (documents, problems) = (reader.documents.into(), reader.problems.into());
+        self.files.insert(path, File { documents, problems });
         update
     }
 
@@ -172,119 +186,52 @@ impl Catalog {
     }
 
     /// Opaque and never made of the content: time, size and place of the change (decision 32).
-    fn version(&mut self, content: &Content, number: usize, old: &File) -> String {
+    fn version(&mut self, content: &Content, number: usize, old: &File) -> Box<str> {
         let version = format!("{:x}-{:x}-{number}", content.modified, content.text.len());
-        if old.documents.iter().all(|known| known.version != version) {
-            return version;
+        if old.documents.iter().all(|known| *known.version != *version) {
+            return version.into();
         }
         self.sequence += 1;
-        format!("{version}-{:x}", self.sequence)
+        format!("{version}-{:x}", self.sequence).into()
     }
 
-    fn owner(&self, reference: &ObjectRef) -> Option<&str> {
-        self.owners.get(reference).and_then(BTreeSet::first).map(String::as_str)
+    /// Files that define the object, the one that counts first.
+    fn owners<'a>(&'a self, reference: &Arc<ObjectRef>) -> impl Iterator<Item = &'a Arc<str>> + use<'a> {
+        let reference = reference.clone();
+        // No path is empty, so this is where the object's begin.
+        let from = Bound::Included((reference.clone(), Arc::from("")));
+        let all = self.owners.range((from, Bound::Unbounded));
+        all.take_while(move |(known, _)| *known == reference).map(|(_, path)| path)
     }
 
-    fn own(&mut self, path: &str, reference: &ObjectRef) {
-        let paths = self.owners.entry(reference.clone()).or_default();
-        if paths.insert(path.to_owned()) && paths.len() > 1 {
-            self.contested.insert(reference.clone());
+    fn own(&mut self, path: &Arc<str>, reference: &Arc<ObjectRef>) {
+        if self.owners.insert((reference.clone(), path.clone())) {
+            match self.owners(reference).count() {
+                0 | 1 => self.objects += 1,
+                _ => drop(self.contested.insert(reference.clone())),
+            }
         }
     }
 
-    fn disown(&mut self, path: &str, reference: &ObjectRef, update: &mut Update) {
-        let Some(paths) = self.owners.get_mut(reference) else { return };
-        let counted = paths.first().is_some_and(|first| first == path);
-        paths.remove(path);
-        if paths.len() < 2 {
+    fn disown(&mut self, path: &Arc<str>, reference: &Arc<ObjectRef>, update: &mut Update) {
+        let counted = self.owners(reference).next() == Some(path);
+        if !self.owners.remove(&(reference.clone(), path.clone())) {
+            return;
+        }
+        if self.owners(reference).count() < 2 {
             self.contested.remove(reference);
         }
-        match paths.first() {
+        let next = self.owners(reference).next().cloned();
+        match next {
             Some(next) if counted => {
-                update.handed_over.entry(next.clone()).or_default().insert(reference.clone());
+                let reference = ObjectRef::clone(reference);
+                update.handed_over.entry(next).or_default().insert(reference);
             }
             Some(_) => {}
             None => {
-                self.owners.remove(reference);
-                update.events.push(Event::Delete(reference.clone()));
+                self.objects -= 1;
+                update.events.push(Event::Delete(ObjectRef::clone(reference)));
             }
         }
-    }
-}
-
-/// Gathers what a file's documents say.
-struct Reader<'a> {
-    path: &'a str,
-    documents: Vec<Known>,
-    objects: Vec<Object>,
-    problems: Vec<StoreProblem>,
-    seen: HashSet<ObjectRef>,
-    /// A document is no YAML.
-    unparsable: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn new(path: &'a str) -> Self {
-        Self {
-            path,
-            documents: Vec::new(),
-            objects: Vec::new(),
-            problems: Vec::new(),
-            seen: HashSet::new(),
-            unparsable: false,
-        }
-    }
-
-    fn problem(&mut self, document: Option<usize>, field: String, reason: String) {
-        self.problems.push(StoreProblem { file: self.path.to_owned(), document, field, reason });
-    }
-
-    /// Takes a document over, unless one before it defines the same object. Returns whether it did.
-    fn keep(&mut self, document: &Document<'_>, known: Known) -> bool {
-        if !self.seen.insert(known.reference.clone()) {
-            let reason = "is defined in this file already; the first one counts".to_owned();
-            self.problem(Some(document.number), known.reference.to_string(), reason);
-            return false;
-        }
-        self.documents.push(known);
-        true
-    }
-
-    fn read(&mut self, document: &Document<'_>, hash: u64, version: String, old: &File) {
-        let manifest = match document::parse(document) {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                self.unparsable = true;
-                return self.problem(Some(document.number), error.place, error.reason);
-            }
-        };
-        let reference = reference(&manifest);
-        match Object::from_json(manifest, &version) {
-            Ok(object) => {
-                if self.keep(document, Known { hash, reference: object.reference(), version }) {
-                    self.objects.push(object);
-                }
-            }
-            Err(error) => {
-                self.problem(Some(document.number), error.field, error.reason);
-                let good = old.documents.iter().find(|known| Some(&known.reference) == reference.as_ref());
-                if let Some(good) = good {
-                    let (reference, version) = (good.reference.clone(), good.version.clone());
-                    self.keep(document, Known { hash: good.hash, reference, version });
-                }
-            }
-        }
-    }
-}
-
-/// Which object a manifest means, although it cannot be used.
-fn reference(manifest: &Value) -> Option<ObjectRef> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let metadata = manifest.get("metadata")?;
-    let name = text(metadata.get("name"))?;
-    match manifest.get("kind")?.as_str()? {
-        "Application" => Some(ObjectRef::Application(name)),
-        "Secret" => Some(ObjectRef::Secret { namespace: text(metadata.get("namespace"))?, name }),
-        _ => None,
     }
 }
