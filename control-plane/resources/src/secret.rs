@@ -18,7 +18,7 @@ pub struct Secret {
     /// Opaque; differs when the content differs. It becomes part of grant ids, so the store never derives it from the
     /// content (decision 32).
     pub version: String,
-    /// By key, in its order: there are few, and a map takes a kilobyte for them.
+    /// By key, in its order: there are few, and a map takes half a kilobyte at least.
     data: Box<[(Box<str>, SecretSlice<u8>)]>,
 }
 
