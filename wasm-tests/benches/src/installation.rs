@@ -1,23 +1,24 @@
-//! A whole installation with 10 000 Applications × 3 services: memory, and how fast a change is everywhere.
+//! A whole installation with 10 000 Applications × 3 services: memory of control plane and plugin.
 //!
 //! Everything here is real: directory store, control plane, mTLS feed, Envoy with two workers, the double as target.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fairlead_testkit::{
     Error, Result,
     bed::Bed,
+    fairlead::Resources,
     http::{Connection, Request},
     resources::{Application, Entry, secret},
     wait,
 };
 use serde_json::{Value, json};
 
-use crate::{first_call::percentile, options::Options, proc, row::Row};
+use crate::{options::Options, proc, row::Row};
 
 pub(crate) const APPLICATIONS: usize = 10_000;
 /// Applications in one file.
-const FILE: usize = 500;
+pub(crate) const FILE: usize = 500;
 const WORKERS: u32 = 2;
 /// Until 10 000 Applications are in force on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -38,7 +39,17 @@ pub(crate) fn manifests(number: usize, target: &str, version: usize) -> Vec<Valu
     ]
 }
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+/// Writes that many of them, a multiple of [`FILE`].
+pub(crate) fn fill(resources: &Resources, target: &str, applications: usize) -> Result {
+    for first in (0..applications).step_by(FILE) {
+        let manifests: Vec<_> =
+            (first..first + FILE).flat_map(|number| manifests(number, target, 0)).collect();
+        resources.put(&format!("many-{first}.yaml"), &manifests)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
     let mut bed = Bed::start(|seed| {
         seed.workers(WORKERS);
         seed.configure(&json!({ "gateways": { "egress": { "accessLog": null } } }));
@@ -49,16 +60,13 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     bed.resources()?.put("first.yaml", &manifests(APPLICATIONS, &target, 0))?;
     until_served(&bed, APPLICATIONS)?;
     let before = memory(&mut bed)?;
-    for file in 0..APPLICATIONS / FILE {
-        let all: Vec<_> =
-            (file * FILE..(file + 1) * FILE).flat_map(|number| manifests(number, &target, 0)).collect();
-        bed.resources()?.put(&format!("many-{file}.yaml"), &all)?;
-    }
+    fill(&bed.resources()?, &target, APPLICATIONS)?;
     for file in 0..APPLICATIONS / FILE {
         until_served(&bed, file * FILE)?;
     }
     let after = memory(&mut bed)?;
-    let mut rows = vec![
+    bed.finish()?;
+    Ok(vec![
         Row::at_most("control plane, one application: memory", before.0, 40.0, "MiB"),
         Row::at_most("control plane, 10 000 applications × 3 services: memory", after.0, 120.0, "MiB"),
         // One VM a worker, and the main thread's, which keeps a view too.
@@ -69,10 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
             "MiB",
         ),
         Row::info("Envoy before and after", format!("{:.0} and {:.0} MiB", before.1, after.1), after.1),
-    ];
-    rows.extend(propagation(options, &bed, &target)?);
-    bed.finish()?;
-    Ok(rows)
+    ])
 }
 
 /// Resident memory of control plane and egress Envoy, MiB.
@@ -101,40 +106,4 @@ fn until_served(bed: &Bed, number: usize) -> Result {
 
 fn probes(bed: &Bed) -> Result<Vec<Connection>> {
     (0..PROBES).map(|_| Connection::open(bed.manual_address())).collect()
-}
-
-/// From the rename of a file until every probe sees the change, for a changed Application and a changed Secret.
-fn propagation(options: &Options, bed: &Bed, target: &str) -> Result<Vec<Row>> {
-    let changes = if options.quick { 30 } else { 120 };
-    let mut connections = probes(bed)?;
-    let mut times = Vec::new();
-    for change in 1..=changes {
-        let version = change + 1;
-        bed.resources()?.put("first.yaml", &manifests(APPLICATIONS, target, version))?;
-        let begin = Instant::now();
-        let wanted = format!("/orders/v{version}/17");
-        for connection in &mut connections {
-            while !connection.send(&request(APPLICATIONS))?.expect(200)?.text().contains(&wanted) {
-                if begin.elapsed() > LIMIT {
-                    return Err(Error::new(format!("no {wanted} after {LIMIT:?}")));
-                }
-            }
-        }
-        times.push(begin.elapsed());
-    }
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let p50 = ms(percentile(&mut times, 0.5));
-    Ok(vec![
-        Row::info(
-            format!("change of Application and Secret → every worker, {changes} changes, p50"),
-            format!("{p50:.1} ms"),
-            p50,
-        ),
-        Row::at_most(
-            "change of Application and Secret → every worker, p99",
-            ms(percentile(&mut times, 0.99)),
-            100.0,
-            "ms",
-        ),
-    ])
 }

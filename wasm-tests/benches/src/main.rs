@@ -16,6 +16,7 @@ mod installation;
 mod module;
 mod options;
 mod proc;
+mod propagation;
 mod race;
 mod responder;
 mod row;
@@ -45,6 +46,7 @@ const FAMILIES: &[Family] = &[
     Family { name: "first-call", run: first_call::run },
     Family { name: "stall", run: stall::run },
     Family { name: "installation", run: installation::run },
+    Family { name: "propagation", run: propagation::run },
     Family { name: "grants", run: grants::run },
     Family { name: "compile", run: compile::run },
     Family { name: "module", run: module::run },

@@ -28,10 +28,11 @@ const NAME: &str = "changed";
 /// the queue for a core.
 const CALLERS: usize = 4;
 const RATE: u32 = 300;
-/// Applications in one file.
-const FILE: usize = 500;
 /// Until all Applications are in force on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// How long each change took, by what was changed.
+type Times = Vec<(Kind, Vec<Duration>)>;
 
 /// What is changed.
 #[derive(Clone, Copy)]
@@ -84,7 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     })?;
     proc::pin(bed.egress.process().id(), proc::ENVOY)?;
     let target = bed.double.url("http")?;
-    fill(&bed.resources()?, &target, applications)?;
+    installation::fill(&bed.resources()?, &target, applications)?;
     for kind in [Kind::Secret, Kind::Application] {
         kind.write(&bed.resources()?, &target, 0)?;
     }
@@ -92,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     for mut worker in connections(&bed.egress, bed.manual_address(), WORKERS as usize, 1)? {
         probes.append(&mut worker);
     }
-    for (number, probe) in (0..applications).step_by(FILE).flat_map(|n| [(n, 0), (n, 1)]) {
+    for (number, probe) in (0..applications).step_by(installation::FILE).flat_map(|n| [(n, 0), (n, 1)]) {
         let probe = probes.get_mut(probe).ok_or_else(|| Error::new("no connection to a worker"))?;
         until(probe, &Request::new("GET", format!("/app-{number}/orders/17")), "/v0/17")?;
     }
@@ -105,22 +106,8 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn fill(resources: &Resources, target: &str, applications: usize) -> Result {
-    for first in (0..applications).step_by(FILE) {
-        let manifests: Vec<_> =
-            (first..first + FILE).flat_map(|number| installation::manifests(number, target, 0)).collect();
-        resources.put(&format!("many-{first}.yaml"), &manifests)?;
-    }
-    Ok(())
-}
-
 /// Changes one after the other, Application and Secret in turn; how long each took, and what the callers saw.
-fn under_load(
-    bed: &Bed,
-    probes: &mut [Connection],
-    target: &str,
-    changes: usize,
-) -> Result<(Vec<(Kind, Vec<Duration>)>, Report)> {
+fn under_load(bed: &Bed, probes: &mut [Connection], target: &str, changes: usize) -> Result<(Times, Report)> {
     let request = Request::new("GET", format!("/{NAME}/svc/orders"));
     let other = Request::new("GET", "/app-17/orders/17");
     for probe in probes.iter_mut() {

@@ -1,0 +1,66 @@
+//! What a page of the feed costs a worker, in CPU time: what else runs on the machine does not count.
+//!
+//! A [relay](super::relay) before [`crate::feed`] lets one answer pass at a time. When the next request comes and the worker sleeps
+//! again, the CPU time that it took meanwhile is what this page cost: reading it, parsing, the table, and asking for
+//! more. A page is less than that long in one piece, so this is the stall's upper bound.
+
+use fairlead_testkit::{
+    Result,
+    http::{Connection, Request},
+    wait,
+};
+
+use crate::{
+    bed::{Bed, look},
+    options::Options,
+    race::median,
+    row::Row,
+    target, variant,
+};
+
+use super::relay::Relay;
+
+/// Records of the view.
+const APPLICATIONS: usize = 10_000;
+/// VMs that keep a view: one worker's, and the main thread's.
+const VMS: usize = 2;
+
+pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
+    let rounds = if options.quick { 5 } else { 15 };
+    let mut bed = Bed::new()?;
+    let relay = Relay::start(bed.targets.control)?;
+    bed.targets.control = relay.port();
+    publish(&bed, 0)?;
+    let files = bed.egress()?;
+    let listener = variant::ours(&Bed::template(&files)?, "ours")?;
+    let mut envoy = bed.envoy(files, &[listener], 1)?;
+    let address = envoy.listener("ours", wait::START)?;
+    let request = Request::new("GET", "/app-0/svc/orders").header("Host", "gateway");
+    look(&bed, "the view", &[request], |request| Ok(Connection::open(address)?.send(request)?.status))?;
+    relay.until_synced(VMS)?;
+    relay.watch(envoy.process().id(), "wrk:worker_0")?;
+    let (mut worst, mut pages, mut total) = (Vec::new(), 0, Vec::new());
+    for round in 1..=rounds {
+        publish(&bed, round)?;
+        let costs: Vec<f64> =
+            relay.until_synced(VMS * (round + 1))?.iter().map(|cpu| cpu.as_secs_f64() * 1e3).collect();
+        worst.push(costs.iter().copied().fold(0.0, f64::max));
+        total.push(costs.iter().sum());
+        pages = costs.len() / VMS;
+    }
+    let title = format!("a feed page in a worker, {APPLICATIONS} records replaced");
+    Ok(vec![
+        Row::at_most(format!("{title}: CPU of the worst page"), median(&worst), 2.0, "ms"),
+        Row::info(
+            format!("{title}: CPU of all"),
+            format!("{:.1} ms for {pages} pages", median(&total)),
+            median(&total),
+        ),
+    ])
+}
+
+/// A new epoch, in which every record differs.
+fn publish(bed: &Bed, round: usize) -> Result {
+    let records = (0..APPLICATIONS).map(|number| target::record(bed, &format!("app-{number}"), round));
+    bed.targets.feed.set(records)
+}

@@ -1,0 +1,166 @@
+//! A relay between plugins and their control plane that lets one answer pass at a time.
+//!
+//! Every VM has one request under way, so the next request is from the VM that got the last answer.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use fairlead_testkit::{Error, Result, error::Doing as _, wait};
+
+/// Until the next request follows an answer; a VM that backs off asks later.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The running relay. It ends with the process.
+pub(super) struct Relay {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Files of the watched thread below /proc.
+    watched: Option<String>,
+    passing: Option<Passing>,
+    /// What the watched thread took for each page.
+    pages: Vec<Duration>,
+    /// Listings that ended: a poll came where a page had gone.
+    synced: usize,
+}
+
+/// An answer that is on its way, or being worked on.
+struct Passing {
+    page: bool,
+    before: Duration,
+}
+
+impl Relay {
+    /// Begins to relay to `port`.
+    pub(super) fn start(upstream: u16) -> Result<Self> {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = socket.local_addr()?.port();
+        let shared = Arc::new(Shared::default());
+        let for_thread = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in socket.incoming().flatten() {
+                let shared = Arc::clone(&for_thread);
+                std::thread::spawn(move || relay(stream, upstream, &shared));
+            }
+        });
+        Ok(Self { port, shared })
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Counts the CPU time of this thread from now on.
+    pub(super) fn watch(&self, process: u32, thread: &str) -> Result {
+        for entry in std::fs::read_dir(format!("/proc/{process}/task")).doing("no Envoy")?.flatten() {
+            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            if name.trim_end() == thread {
+                self.shared.lock().watched = Some(entry.path().display().to_string());
+                return Ok(());
+            }
+        }
+        Err(Error::new(format!("no thread {thread}")))
+    }
+
+    /// Waits until so many listings have ended since the start; CPU time of each page since the last call.
+    pub(super) fn until_synced(&self, count: usize) -> Result<Vec<Duration>> {
+        wait::until("all VMs to have their views", wait::START, || {
+            let mut state = self.shared.lock();
+            (state.synced >= count).then(|| std::mem::take(&mut state.pages))
+        })
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request has come: whoever sent it is done with the answer before.
+    fn request(&self, poll: bool) {
+        let watched = self.lock().watched.clone();
+        let now = watched.as_deref().map(asleep).unwrap_or_default();
+        let mut state = self.lock();
+        if let Some(passing) = state.passing.take().filter(|passing| passing.page) {
+            state.pages.push(now.saturating_sub(passing.before));
+            state.synced += usize::from(poll);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Waits for its turn to let an answer pass.
+    fn answer(&self, page: bool) {
+        let state = self.lock();
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, TURN, |state| state.passing.is_some())
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = state.watched.as_deref().map(asleep).unwrap_or_default();
+        state.passing = Some(Passing { page, before });
+    }
+}
+
+/// Waits until a thread sleeps: only then is its CPU time exact. What it took so far.
+fn asleep(thread: &str) -> Duration {
+    loop {
+        let read = |file: &str| std::fs::read_to_string(format!("{thread}/{file}")).unwrap_or_default();
+        let stat = read("stat");
+        // The state follows the name, which is in brackets; a thread that is gone has none.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('S');
+        let time = read("schedstat").split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0);
+        if state == 'S' {
+            return Duration::from_nanos(time);
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// One connection, until one side ends it.
+fn relay(mut plugin: TcpStream, upstream: u16, shared: &Shared) {
+    let Ok(mut control) = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream)) else { return };
+    let (mut from_plugin, mut from_control) = (Vec::new(), Vec::new());
+    while let Some(request) = message(&mut plugin, &mut from_plugin) {
+        let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        let line = String::from_utf8_lossy(line).into_owned();
+        let page = line.contains("/records") || line.contains("/hashes");
+        shared.request(!page);
+        if control.write_all(&request).is_err() {
+            return;
+        }
+        let Some(answer) = message(&mut control, &mut from_control) else { return };
+        shared.answer(page);
+        if plugin.write_all(&answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// The next message: head, and a body if a length is given.
+fn message(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        if let Some(end) = memchr::memmem::find(buffer, b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(buffer.get(..end)?).to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+            let all = end + 4 + length.and_then(|length| length.trim().parse().ok()).unwrap_or(0);
+            if buffer.len() >= all {
+                return Some(buffer.drain(..all).collect());
+            }
+        }
+        let read = stream.read(&mut chunk).ok().filter(|read| *read > 0)?;
+        buffer.extend_from_slice(chunk.get(..read)?);
+    }
+}
