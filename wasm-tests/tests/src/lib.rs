@@ -9,4 +9,5 @@ pub mod egress;
 pub mod ingress;
 pub mod standin;
 pub mod target;
+pub mod transcript;
 pub mod worker;
