@@ -18,7 +18,7 @@ use crate::{
     target, variant,
 };
 
-use super::relay::Relay;
+use super::relay::{Page, Relay};
 
 /// Records of the view.
 const APPLICATIONS: usize = 10_000;
@@ -39,24 +39,39 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
     look(&bed, "the view", &[request], |request| Ok(Connection::open(address)?.send(request)?.status))?;
     relay.until_synced(VMS)?;
     relay.watch(envoy.process().id(), "wrk:worker_0")?;
-    let (mut worst, mut pages, mut total) = (Vec::new(), 0, Vec::new());
+    let mut all = Vec::new();
     for round in 1..=rounds {
         publish(&bed, round)?;
-        let costs: Vec<f64> =
-            relay.until_synced(VMS * (round + 1))?.iter().map(|cpu| cpu.as_secs_f64() * 1e3).collect();
-        worst.push(costs.iter().copied().fold(0.0, f64::max));
-        total.push(costs.iter().sum());
-        pages = costs.len() / VMS;
+        all.push(relay.until_synced(VMS * (round + 1))?);
     }
     let title = format!("a feed page in a worker, {APPLICATIONS} records replaced");
+    let detail = [("hashes", true), ("records", false)].map(|(name, hashes)| {
+        let bytes = all.iter().flatten().filter(|page| page.hashes == hashes).map(|page| page.bytes).max();
+        format!("worst of {name} {:.2} ms, up to {} bytes", worst(&all, Some(hashes)), bytes.unwrap_or(0))
+    });
+    let total = median(&all.iter().map(|pages| pages.iter().map(ms).sum()).collect::<Vec<_>>());
+    let count = all.first().map_or(0, Vec::len) / VMS;
     Ok(vec![
-        Row::at_most(format!("{title}: CPU of the worst page"), median(&worst), 2.0, "ms"),
+        Row::at_most(format!("{title}: CPU of the worst page"), worst(&all, None), 2.0, "ms"),
         Row::info(
             format!("{title}: CPU of all"),
-            format!("{:.1} ms for {pages} pages", median(&total)),
-            median(&total),
+            format!("{total:.1} ms for {count} pages; {}", detail.join("; ")),
+            total,
         ),
     ])
+}
+
+/// The largest cost in a round, the median over rounds; of pages of hashes, of records, or of all.
+fn worst(rounds: &[Vec<Page>], hashes: Option<bool>) -> f64 {
+    let of = |pages: &Vec<Page>| {
+        let wanted = pages.iter().filter(|page| hashes.is_none_or(|hashes| page.hashes == hashes));
+        wanted.map(ms).fold(0.0, f64::max)
+    };
+    median(&rounds.iter().map(of).collect::<Vec<_>>())
+}
+
+fn ms(page: &Page) -> f64 {
+    page.cpu.as_secs_f64() * 1e3
 }
 
 /// A new epoch, in which every record differs.

@@ -14,6 +14,16 @@ use fairlead_testkit::{Error, Result, error::Doing as _, wait};
 /// Until the next request follows an answer; a VM that backs off asks later.
 const TURN: Duration = Duration::from_secs(5);
 
+/// An answer that is a page, and what it cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    /// Hashes to compare; records otherwise.
+    pub(super) hashes: bool,
+    pub(super) bytes: usize,
+    /// What the watched thread took.
+    pub(super) cpu: Duration,
+}
+
 /// The running relay. It ends with the process.
 pub(super) struct Relay {
     port: u16,
@@ -31,15 +41,15 @@ struct State {
     /// Files of the watched thread below /proc.
     watched: Option<String>,
     passing: Option<Passing>,
-    /// What the watched thread took for each page.
-    pages: Vec<Duration>,
+    pages: Vec<Page>,
     /// Listings that ended: a poll came where a page had gone.
     synced: usize,
 }
 
 /// An answer that is on its way, or being worked on.
 struct Passing {
-    page: bool,
+    /// Without its cost; none if the answer is no page.
+    page: Option<Page>,
     before: Duration,
 }
 
@@ -75,8 +85,8 @@ impl Relay {
         Err(Error::new(format!("no thread {thread}")))
     }
 
-    /// Waits until so many listings have ended since the start; CPU time of each page since the last call.
-    pub(super) fn until_synced(&self, count: usize) -> Result<Vec<Duration>> {
+    /// Waits until so many listings have ended since the start; the pages since the last call.
+    pub(super) fn until_synced(&self, count: usize) -> Result<Vec<Page>> {
         wait::until("all VMs to have their views", wait::START, || {
             let mut state = self.shared.lock();
             (state.synced >= count).then(|| std::mem::take(&mut state.pages))
@@ -94,15 +104,16 @@ impl Shared {
         let watched = self.lock().watched.clone();
         let now = watched.as_deref().map(asleep).unwrap_or_default();
         let mut state = self.lock();
-        if let Some(passing) = state.passing.take().filter(|passing| passing.page) {
-            state.pages.push(now.saturating_sub(passing.before));
+        let passing = state.passing.take();
+        if let Some((page, before)) = passing.and_then(|passing| Some((passing.page?, passing.before))) {
+            state.pages.push(Page { cpu: now.saturating_sub(before), ..page });
             state.synced += usize::from(poll);
         }
         self.changed.notify_all();
     }
 
     /// Waits for its turn to let an answer pass.
-    fn answer(&self, page: bool) {
+    fn answer(&self, page: Option<Page>) {
         let state = self.lock();
         let (mut state, _) = self
             .changed
@@ -135,13 +146,15 @@ fn relay(mut plugin: TcpStream, upstream: u16, shared: &Shared) {
     while let Some(request) = message(&mut plugin, &mut from_plugin) {
         let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
         let line = String::from_utf8_lossy(line).into_owned();
-        let page = line.contains("/records") || line.contains("/hashes");
+        let hashes = line.contains("/hashes");
+        let page = hashes || line.contains("/records");
         shared.request(!page);
         if control.write_all(&request).is_err() {
             return;
         }
         let Some(answer) = message(&mut control, &mut from_control) else { return };
-        shared.answer(page);
+        let cost = Page { hashes, bytes: answer.len(), cpu: Duration::ZERO };
+        shared.answer(page.then_some(cost));
         if plugin.write_all(&answer).is_err() {
             return;
         }
