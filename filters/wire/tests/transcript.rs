@@ -77,9 +77,9 @@ fn todays_types_read_version_1_and_ignore_what_is_new() {
             }
             "records" => {
                 if ingress {
-                    reads::<Records<IngressRecord>>(body)
+                    reads::<Records<IngressRecord>>(body);
                 } else {
-                    reads::<Records<EgressRecord>>(body)
+                    reads::<Records<EgressRecord>>(body);
                 }
                 if exchange["request"]["method"] == "POST" {
                     reads::<Wanted>(&exchange["request"]["body"]);
@@ -88,9 +88,9 @@ fn todays_types_read_version_1_and_ignore_what_is_new() {
             }
             _ => {
                 if ingress {
-                    reads::<Poll<IngressRecord>>(body)
+                    reads::<Poll<IngressRecord>>(body);
                 } else {
-                    reads::<Poll<EgressRecord>>(body)
+                    reads::<Poll<EgressRecord>>(body);
                 }
                 "poll"
             }

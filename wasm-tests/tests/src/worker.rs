@@ -57,14 +57,6 @@ fn taken(envoy: &Envoy, workers: usize) -> Result<Vec<u64>> {
     Ok((0..workers).map(of).collect())
 }
 
-/// How often a module died in an Envoy, by what Envoy says of it.
-///
-/// # Errors
-/// It does not answer.
-pub fn crashes(envoy: &Envoy) -> Result<u64> {
-    envoy.stat(|name| name.contains("wasm") && name.contains("crash"))
-}
-
 /// A request that kills the VM that gets it, in a module that was built for it.
 #[must_use]
 pub fn crash() -> Request {
