@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use crate::Refusal;
+use crate::{Refusal, json};
 
 /// Path under which the feed is served.
 pub const PATH: &str = "/feed/v1/";
@@ -24,8 +24,9 @@ pub const PATH: &str = "/feed/v1/";
 pub const MARKER: &str = "x-fairlead-feed";
 /// Request header of a poll: the plugin's [`Report`].
 pub const REPORT: &str = "x-fairlead-report";
-/// Page size asked for by default, bytes of JSON: small enough that parsing one never stalls a worker for 2 ms.
-pub const PAGE_BYTES: u32 = 64 * 1024;
+/// Page size asked for by default, bytes of JSON: small enough that parsing one never stalls a worker for 2 ms (a page
+/// of 64 KiB took 2.2 ms of CPU on the machine that this was measured on).
+pub const PAGE_BYTES: u32 = 40 * 1024;
 /// The largest page that the control plane makes, whatever is asked for.
 pub const MAX_PAGE_BYTES: u32 = 1024 * 1024;
 /// The longest that a poll is held, milliseconds.
@@ -56,6 +57,11 @@ impl View {
 pub trait FeedRecord: Serialize + DeserializeOwned + Clone + PartialEq {
     /// The view that it belongs to.
     const VIEW: View;
+    /// Reads one record ([`json`]).
+    ///
+    /// # Errors
+    /// When the bytes are not a record's JSON.
+    fn read(bytes: &[u8]) -> serde_json::Result<Self>;
 }
 
 /// A changed record. `key` of an egress record is `app/service/entry`, or `app/service` where the manual port's
@@ -245,6 +251,10 @@ impl std::fmt::Debug for Credential {
 
 impl FeedRecord for EgressRecord {
     const VIEW: View = View::Egress;
+
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        json::read_egress(bytes)
+    }
 }
 
 /// Who may call as an Application, and where its events go.
@@ -285,6 +295,10 @@ pub struct Sink {
 
 impl FeedRecord for IngressRecord {
     const VIEW: View = View::Ingress;
+
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        json::read_ingress(bytes)
+    }
 }
 
 /// 128 bits of SHA-256 of the record's JSON, 32 lower-case hex digits (decision 31). The plugin stores and compares
