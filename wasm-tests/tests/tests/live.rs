@@ -3,7 +3,11 @@
 //! Every kind of change is one lane: a resource whose version the target sees. Answers under load are judged against
 //! the versions that were in force at some moment while the request was under way.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests: a failure is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests: a failure is a failed test"
+)]
 
 use std::{
     collections::BTreeMap,

@@ -1,8 +1,8 @@
 //! The directory store: a tree of YAML manifests, followed by file events.
 //!
 //! A file counts when it is closed after writing, moved here, or removed; never while somebody writes to it. To be sure
-//! of that, what was read is used only after a barrier (see [`watch`]) has shown that no write began before the reading.
-//! Changes are gathered for a few milliseconds. One thread does all of this; [`catalog`] decides what became different.
+//! of that, what was read is used only after a barrier (see `watch`) has shown that no write began before the reading.
+//! Changes are gathered for a few milliseconds. One thread does all of this; `catalog` decides what became different.
 
 mod catalog;
 mod document;
