@@ -2,7 +2,7 @@
 //!
 //! The subject comes from `X-Forwarded-Client-Cert` ([`gateway_subject`]) or from the connection's own property
 //! `subject_peer_certificate` ([`Subject::parse`]); both are RFC 2253 text as BoringSSL prints it ([`name`]). The
-//! ingress pipeline asks [`matches`] whether it is one of those that the feed's record for the Application allows.
+//! ingress pipeline asks [`matches()`] whether it is one of those that the feed's record for the Application allows.
 //!
 //! What is stricter than in Kyma (CV §10): only one element of the header counts, names are unescaped, a subject
 //! with two common names is nobody's, and an empty client id matches nothing.
