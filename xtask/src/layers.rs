@@ -31,7 +31,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fairlead-pki", &[]),
     (
         "fairlead",
-        &["fairlead-wire", "fairlead-resources", "fairlead-model", "fairlead-render", "fairlead-pki"],
+        &[
+            "fairlead-wire",
+            "fairlead-credential-injector",
+            "fairlead-resources",
+            "fairlead-model",
+            "fairlead-render",
+            "fairlead-pki",
+        ],
     ),
 ];
 
