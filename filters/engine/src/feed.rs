@@ -15,7 +15,10 @@ mod ask;
 mod listing;
 mod page;
 
-use fairlead_wire::feed::{MAX_MISSING, Poll, View};
+use fairlead_wire::{
+    feed::{MAX_MISSING, Poll, View},
+    json::{self, Raw},
+};
 
 pub(crate) use ask::Settings;
 
@@ -24,7 +27,7 @@ use crate::{
     snapshot::Records,
 };
 use listing::Listing;
-use page::{Malformed, Raw};
+use page::Malformed;
 
 /// An empty answer that comes within this fraction of the time asked for is that of a server which does not hold
 /// polls: the next one waits [`IDLE_MS`].
@@ -232,7 +235,7 @@ impl Client {
         asked_at: u64,
         body: &[u8],
     ) -> Result<(), Malformed> {
-        let poll: Poll<Raw> = page::read(body)?;
+        let poll: Poll<Raw> = json::read_poll(body).map_err(|_| Malformed)?;
         match &mut self.position {
             Some(at) if !poll.resync && at.epoch == poll.epoch && at.revision <= poll.revision => {
                 at.revision = poll.revision;

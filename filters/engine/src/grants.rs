@@ -14,6 +14,7 @@ use std::{
 use fairlead_wire::{
     Refusal,
     grant::{GrantAnswer, GrantRequest, Granted, PATH, WAIT_MS},
+    json,
 };
 use hashbrown::HashMap;
 
@@ -296,7 +297,7 @@ fn call(id: &str, rejected: Option<u64>) -> Call {
             percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
         ),
         report: None,
-        body: serde_json::to_vec(&GrantRequest { rejected }).unwrap_or_default(),
+        body: json::write_grant_request(&GrantRequest { rejected }).unwrap_or_default(),
         timeout_ms: WAIT_MS,
     }
 }
@@ -304,7 +305,7 @@ fn call(id: &str, rejected: Option<u64>) -> Call {
 /// None for what says nothing about the grant. A value that no header can carry is no grant either.
 fn read(answer: Answer<'_>) -> Option<GrantAnswer> {
     let Answer::Served { status: 200, body } = answer else { return None };
-    let answer = serde_json::from_slice(body).ok()?;
+    let answer = json::read_grant(body).ok()?;
     match &answer {
         GrantAnswer::Granted(granted) if !is_header_value(granted.authorization.as_bytes()) => None,
         _ => Some(answer),

@@ -20,6 +20,7 @@ use fairlead_engine::{
 use fairlead_wire::{
     config::{self, PluginConfig},
     feed::IngressRecord,
+    json,
 };
 use hashbrown::HashMap;
 
@@ -155,7 +156,7 @@ fn configuration(size: usize) -> Option<PluginConfig> {
     }
     let read = abi::buffer(Buffer::PluginConfiguration, size)
         .ok_or_else(|| "it cannot be had from the host".to_owned())
-        .and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+        .and_then(|bytes| json::read_config(&bytes).map_err(|error| error.to_string()));
     read.inspect_err(|error| abi::log(Level::Error, &format!("fairlead: plugin configuration: {error}"))).ok()
 }
 

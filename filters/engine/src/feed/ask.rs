@@ -3,6 +3,7 @@
 use fairlead_wire::{
     config::Control,
     feed::{MAX_PAGE_BYTES, MAX_WAIT_MS, PATH, Report, View, Wanted},
+    json,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -41,7 +42,7 @@ impl Settings {
             missing_profiles: missing.iter().map(|profile| profile.to_string()).collect(),
         };
         Call {
-            report: serde_json::to_string(&report).ok(),
+            report: json::write_report(&report).ok().and_then(|json| String::from_utf8(json).ok()),
             timeout_ms: self.wait_ms.saturating_add(PAGE_TIMEOUT_MS),
             ..self.get(
                 view,
@@ -60,7 +61,7 @@ impl Settings {
         let wanted = Wanted { epoch: epoch.to_owned(), keys: keys.to_vec() };
         Call {
             method: "POST",
-            body: serde_json::to_vec(&wanted).unwrap_or_default(),
+            body: json::write_wanted(&wanted).unwrap_or_default(),
             ..self.get(view, format_args!("/records?epoch={}", escaped(epoch)))
         }
     }

@@ -1,10 +1,13 @@
 //! A listing of everything, for a table that equals no revision of the control plane's epoch.
 
-use fairlead_wire::feed::{Hashes, MAX_WANTED, Records, View};
+use fairlead_wire::{
+    feed::{Hashes, MAX_WANTED, Records, View},
+    json::{self, Raw},
+};
 
 use super::{
     Settings,
-    page::{self, Malformed, Raw, Record},
+    page::{self, Malformed, Record},
 };
 use crate::{call::Call, snapshot};
 
@@ -52,7 +55,7 @@ impl Listing {
         table: &mut dyn snapshot::Records,
     ) -> Result<Option<Vec<Record>>, Malformed> {
         if self.wanted.is_empty() && self.by_hashes {
-            let page: Hashes = page::read(body)?;
+            let page: Hashes = json::read_hashes(body).map_err(|_| Malformed)?;
             if page.epoch != self.epoch {
                 return Ok(None);
             }
@@ -61,7 +64,7 @@ impl Listing {
             self.wanted = page.hashes.into_iter().filter(differs).map(|(key, _)| key).collect();
             return Ok(Some(Vec::new()));
         }
-        let page: Records<Raw> = page::read(body)?;
+        let page: Records<Raw> = json::read_records(body).map_err(|_| Malformed)?;
         if page.epoch != self.epoch {
             return Ok(None);
         }

@@ -2,6 +2,7 @@
 
 use std::{fmt, mem, rc::Rc};
 
+use fairlead_wire::feed::FeedRecord;
 use hashbrown::HashMap;
 
 use super::{Entry, hash::KeyHash};
@@ -192,8 +193,7 @@ impl<E: Entry> Records for Table<E> {
     }
 
     fn read(&mut self, key: &str, digest: Option<u128>, json: &str) -> bool {
-        // From bytes, as pages are read: the reader is in the module once.
-        if let Ok(record) = serde_json::from_slice(json.as_bytes()) {
+        if let Ok(record) = E::Record::read(json.as_bytes()) {
             self.insert(key, digest, record);
             return true;
         }
