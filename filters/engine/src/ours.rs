@@ -1,7 +1,5 @@
 //! The first decision of every request: is this host and listener ours, and what does it do here?
 
-use std::collections::BTreeMap;
-
 use fairlead_wire::config::{Mode, PluginConfig};
 
 use crate::connection::Connection;
@@ -23,7 +21,7 @@ enum Hosts {
 enum Listeners {
     /// The only entry holds for every port, so that no property is read.
     One(Mode),
-    ByPort(BTreeMap<u16, Mode>),
+    ByPort(Box<[(u16, Mode)]>),
 }
 
 impl Ours {
@@ -36,7 +34,7 @@ impl Ours {
         let mut modes = config.listeners.values();
         let listeners = match (modes.next(), modes.next()) {
             (Some(mode), None) => Listeners::One(*mode),
-            _ => Listeners::ByPort(config.listeners.clone()),
+            _ => Listeners::ByPort(config.listeners.iter().map(|(port, mode)| (*port, *mode)).collect()),
         };
         Self { hosts, listeners }
     }
@@ -52,7 +50,10 @@ impl Ours {
         match &self.listeners {
             Listeners::One(mode) => Some(*mode),
             Listeners::ByPort(modes) if modes.is_empty() => None,
-            Listeners::ByPort(modes) => modes.get(&connection.port()?).copied(),
+            Listeners::ByPort(modes) => {
+                let port = connection.port()?;
+                modes.iter().find(|(listener, _)| *listener == port).map(|(_, mode)| *mode)
+            }
         }
     }
 }
