@@ -37,7 +37,8 @@ pub(crate) fn all(tally: &mut Tally, filter: Option<&str>) -> Result {
     tally.check("layers: dependencies point one way", layers::check());
     let tests = |packages: &[&str]| {
         let mut command = cargo();
-        command.arg("test").envs(environment.iter().cloned()).args(packages).arg("--").args(filter);
+        let all = ["test", "--no-fail-fast"];
+        command.args(all).envs(environment.iter().cloned()).args(packages).arg("--").args(filter);
         command
     };
     suite(tally, "native", &mut tests(&["--workspace", "--exclude", "fairlead-tests"]));
@@ -57,7 +58,7 @@ fn wasm(tally: &mut Tally, filter: Option<&str>) -> Result {
         .unwrap_or(path);
     let mut command = tools::wasm_cargo()?;
     command
-        .args(["test", "--tests", "--target", "wasm32-unknown-unknown"])
+        .args(["test", "--no-fail-fast", "--tests", "--target", "wasm32-unknown-unknown"])
         .args(PURE.iter().flat_map(|name| ["--package", name]))
         .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", runner.runner)
         .env("PATH", with_node)

@@ -165,8 +165,10 @@ fn whatever_the_control_plane_says_the_view_stays_and_no_vm_dies() {
         nonsense(epoch, revision).swap_remove(step / 2 % kinds)
     };
     let stand_in = StandIn::start(&bed, answer).unwrap();
-    // A grant of the stand-in, after it was asked often enough.
-    let granted = bed.manual(&get("/app/oauth/x")).unwrap();
+    // A grant of the stand-in, after it was asked often enough; each worker comes to it at its own time.
+    let granted =
+        wait::attempt("the stand-in's grant", LIMIT, || bed.manual(&get("/app/oauth/x"))?.expect(200))
+            .unwrap();
     assert_eq!(granted.json::<Recorded>().unwrap().header("authorization"), ["Bearer stand-in"]);
     assert!(!granted.text().contains("x-evil"));
     wait::until("all polls and listings", LIMIT, || {
