@@ -1,7 +1,7 @@
 """Makes spec/*.tsv from the tables of the specification: extract.py SPEC_DIRECTORY OUTPUT_DIRECTORY.
 
 One line a row: id, issue that brings it (empty: due now), first cells. Ids are SPEC-SECTION-rNN, NN counting the rows of
-all tables in that section. Run by `cargo xtask generate` where the specification is at hand.
+all tables in that section. Run by `cargo xtask generate` where FAIRLEAD_SPECIFICATION names its directory.
 """
 import re
 import sys

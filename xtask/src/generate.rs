@@ -8,6 +8,9 @@ use crate::{
     tools,
 };
 
+/// Directory of the specification, where it is at hand: its tables' rows are then listed anew.
+const SPECIFICATION: &str = "FAIRLEAD_SPECIFICATION";
+
 /// `cargo xtask generate [--check]`.
 pub(crate) fn run(arguments: &[String]) -> Result {
     if arguments.iter().any(|argument| argument == "--check") { check() } else { write(&root::repository()) }
@@ -35,8 +38,7 @@ pub(crate) fn check() -> Result {
 fn write(directory: &Path) -> Result {
     let schema = output(cargo().args(["run", "--quiet", "--package", "fairlead", "--", "schema"]))?;
     put(&directory.join("istio/docs/fairlead.schema.json"), &schema)?;
-    let specification = root::repository().join("../shared/spec");
-    if specification.exists() {
+    if let Some(specification) = std::env::var_os(SPECIFICATION) {
         let lists = directory.join("wasm-tests/cases/spec");
         doing("cannot make a directory", std::fs::create_dir_all(&lists))?;
         let script = root::repository().join("wasm-tests/cases/extract.py");
