@@ -41,56 +41,43 @@ pub fn poll(hub: &Hub, epoch: &str, revision: u64, bytes: u32) -> Bytes {
 /// Records after `after`, in key order: [`feed::Records`].
 #[must_use]
 pub fn records(hub: &Hub, after: &str, bytes: u32) -> Bytes {
-    let limit = limit(bytes);
-    let mut page = Array::new();
-    let mut more = false;
-    for (key, stored) in hub.after(after) {
-        if page.len() >= limit {
-            more = true;
-            break;
-        }
-        page.push(|out| keyed(out, key, stored));
-    }
+    let (page, more) = fill(hub.after(after), bytes, |out, (key, stored)| keyed(out, key, stored));
     finish(head(hub), more, &[("records", page)])
 }
 
 /// The wanted records, in the order of the question, which is key order: [`feed::Records`].
 #[must_use]
 pub fn wanted(hub: &Hub, wanted: &feed::Wanted, bytes: u32) -> Bytes {
-    let limit = limit(bytes);
-    let mut page = Array::new();
-    let mut more = wanted.keys.len() > MAX_WANTED;
     let asked = wanted.keys.iter().take(MAX_WANTED);
-    for (key, stored) in asked.filter_map(|key| hub.get(key).map(|stored| (key, stored))) {
-        if page.len() >= limit {
-            more = true;
-            break;
-        }
-        page.push(|out| keyed(out, key, stored));
-    }
-    finish(head(hub), more, &[("records", page)])
+    let known = asked.filter_map(|key| hub.get(key).map(|stored| (key, stored)));
+    let (page, more) = fill(known, bytes, |out, (key, stored)| keyed(out, key, stored));
+    finish(head(hub), more || wanted.keys.len() > MAX_WANTED, &[("records", page)])
 }
 
 /// Hashes after `after`, in key order: [`feed::Hashes`].
 #[must_use]
 pub fn hashes(hub: &Hub, after: &str, bytes: u32) -> Bytes {
+    let (page, more) = fill(hub.after(after), bytes, |out, (key, stored)| {
+        out.push(b'[');
+        string(out, key);
+        out.extend_from_slice(b",\"");
+        hash(out, stored);
+        out.extend_from_slice(b"\"]");
+    });
+    finish(head(hub), more, &[("hashes", page)])
+}
+
+/// Writes items until about `bytes` are there; whether some are left.
+fn fill<T>(items: impl Iterator<Item = T>, bytes: u32, write: impl Fn(&mut Vec<u8>, T)) -> (Array, bool) {
     let limit = limit(bytes);
     let mut page = Array::new();
-    let mut more = false;
-    for (key, stored) in hub.after(after) {
+    for item in items {
         if page.len() >= limit {
-            more = true;
-            break;
+            return (page, true);
         }
-        page.push(|out| {
-            out.push(b'[');
-            string(out, key);
-            out.extend_from_slice(b",\"");
-            hash(out, stored);
-            out.extend_from_slice(b"\"]");
-        });
+        page.push(|out| write(out, item));
     }
-    finish(head(hub), more, &[("hashes", page)])
+    (page, false)
 }
 
 fn limit(bytes: u32) -> usize {
