@@ -26,7 +26,8 @@ const CALLBACKS: &[&str] = &[
 /// Everything that tests and `up` start.
 pub(crate) struct Built {
     pub(crate) module: PathBuf,
-    pub(crate) crashing_module: PathBuf,
+    /// The module that a test can kill; only tests have it.
+    pub(crate) crashing_module: Option<PathBuf>,
     pub(crate) server: PathBuf,
     pub(crate) double: PathBuf,
 }
@@ -42,7 +43,7 @@ pub(crate) fn run() -> Result {
 /// Builds all of it: the module as gateways load it, binaries in `profile`.
 pub(crate) fn all(profile: &str) -> Result<Built> {
     let module = module(&[])?;
-    let crashing_module = self::module(&["crash-test"])?;
+    let crashing_module = Some(self::module(&["crash-test"])?);
     let binaries = binaries(profile)?;
     Ok(Built {
         module,
@@ -167,13 +168,16 @@ fn leb128(bytes: &mut &[u8]) -> Option<usize> {
 /// The environment that tests and the launcher find everything by.
 pub(crate) fn environment(built: &Built) -> Result<Vec<(&'static str, PathBuf)>> {
     let absolute = |path: &Path| doing(format!("cannot find {}", path.display()), std::path::absolute(path));
-    Ok(vec![
+    let mut variables = vec![
         ("FAIRLEAD_ENVOY", absolute(&tools::envoy()?)?),
         ("FAIRLEAD_MODULE", absolute(&built.module)?),
-        ("FAIRLEAD_MODULE_CRASH", absolute(&built.crashing_module)?),
         ("FAIRLEAD_BIN", absolute(&built.server)?),
         ("FAIRLEAD_DOUBLE", absolute(&built.double)?),
-    ])
+    ];
+    if let Some(module) = &built.crashing_module {
+        variables.push(("FAIRLEAD_MODULE_CRASH", absolute(module)?));
+    }
+    Ok(variables)
 }
 
 #[cfg(test)]
