@@ -65,3 +65,16 @@ impl Profile {
         common.map_or_else(|| Arc::new(Self::new(trust)), Arc::clone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn plain_profile_has_the_name_that_gateways_guard() {
+        assert_eq!(Profile::new(Trust::Plain).id, fairlead_wire::profile::PLAIN);
+    }
+}

@@ -3,6 +3,9 @@
 /// What every transport profile's Envoy cluster name begins with. Routes accept no other cluster.
 pub const PREFIX: &str = "fairlead.t.";
 
+/// The profile without TLS, the one for all such targets: the gateway guards it in a way of its own.
+pub const PLAIN: &str = "fairlead.t.1ef176e4f42edf1275f114eae7f04e08";
+
 /// The cluster through which the plugin reaches the control plane. No route can name it.
 pub const CONTROL_CLUSTER: &str = "fairlead.control";
 
