@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: what CI runs. Its last line is `N passed, M failed`.
 
 use crate::{
-    fuzz, generate,
+    fuzz, generate, mesh,
     run::{Result, cargo, output, run as run_command, step},
     tally::Tally,
     test, tools,
@@ -20,6 +20,9 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     if let Err(error) = test::all(&mut tally, None) {
         tally.check("tests", Err(error));
     }
+    if let Err(error) = mesh::test(&mut tally, None) {
+        tally.check("tests on the process mesh", Err(error));
+    }
     step("fuzzing");
     tally.check("fuzzing", fuzz::run(&[if full { "600" } else { "60" }.to_owned()]));
     step("generated files");
@@ -27,7 +30,6 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     step("dependencies");
     tally.check("dependencies: licences, sources, bans", dependencies());
     tally.skip("advisories of dependencies: their database is no package of a registry");
-    tally.skip("mesh tests: they come with #5");
     tally.finish()
 }
 

@@ -38,6 +38,10 @@ pub(crate) fn check() -> Result {
 fn write(directory: &Path) -> Result {
     let schema = output(cargo().args(["run", "--quiet", "--package", "fairlead", "--", "schema"]))?;
     put(&directory.join("istio/docs/fairlead.schema.json"), &schema)?;
+    let crds = directory.join("istio/crds");
+    doing("cannot make a directory", std::fs::create_dir_all(&crds))?;
+    let example = ["run", "--quiet", "--package", "fairlead-resources", "--example", "crds", "--"];
+    output(cargo().args(example).arg(&crds))?;
     if let Some(specification) = std::env::var_os(SPECIFICATION) {
         let lists = directory.join("wasm-tests/cases/spec");
         doing("cannot make a directory", std::fs::create_dir_all(&lists))?;

@@ -9,6 +9,7 @@ mod ci;
 mod fuzz;
 mod generate;
 mod layers;
+mod mesh;
 mod root;
 mod run;
 mod suites;
@@ -24,10 +25,11 @@ cargo xtask COMMAND
 
   up [--once] [--debug]  build, start everything embedded with the samples, prove each call, stay up
   test [FILTER]          every test that needs no cluster
+  mesh up | test | tools a real Istio without containers: leave one running, run its tests, build its programs
   ci [--full]            format, lints, tests, fuzzing, drift checks: what CI runs
   bench [--quick] [ROW…] the numbers, against the bars of the design
   fuzz [SECONDS]         each fuzz target for so long (60 s by default)
-  generate [--check]     what is made from types: configuration schema, case lists
+  generate [--check]     what is made from types: configuration schema, CRDs, case lists
   build                  module and binaries, with the module's size and exports
   tools                  install everything that the other commands would
 ";
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.first().map(String::as_str) {
         Some("up") => up::run(rest),
         Some("test") => test::run(rest),
+        Some("mesh") => mesh::run(rest),
         Some("ci") => ci::run(rest),
         Some("bench") => bench::run(rest),
         Some("fuzz") => fuzz::run(rest),

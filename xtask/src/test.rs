@@ -41,7 +41,11 @@ pub(crate) fn all(tally: &mut Tally, filter: Option<&str>) -> Result {
         command.args(all).envs(environment.iter().cloned()).args(packages).arg("--").args(filter);
         command
     };
-    suite(tally, "native", &mut tests(&["--workspace", "--exclude", "fairlead-tests"]));
+    suite(
+        tally,
+        "native",
+        &mut tests(&["--workspace", "--exclude", "fairlead-tests", "--exclude", "fairlead-mesh"]),
+    );
     wasm(tally, filter)?;
     suite(tally, "real Envoy", &mut tests(&["--package", "fairlead-tests"]));
     if filter.is_none() {

@@ -3,6 +3,7 @@
 mod bindgen;
 mod deny;
 mod envoy;
+mod go;
 mod oauth;
 mod python;
 mod wasm;
@@ -10,6 +11,7 @@ mod wasm;
 pub(crate) use bindgen::runner as wasm_test_runner;
 pub(crate) use deny::cargo_deny;
 pub(crate) use envoy::envoy;
+pub(crate) use go::mesh_tools;
 pub(crate) use oauth::oauth_python;
 pub(crate) use python::python;
 pub(crate) use wasm::wasm_cargo;
@@ -26,6 +28,8 @@ pub(crate) fn install_all() -> Result {
     println!("{}", oauth_python()?.display());
     step("node and wasm-bindgen-test-runner");
     println!("{}", wasm_test_runner()?.runner.display());
+    step("process mesh");
+    println!("{}", mesh_tools()?.display());
     step("cargo-deny");
     println!("{}", cargo_deny()?.display());
     Ok(())

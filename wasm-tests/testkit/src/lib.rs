@@ -3,7 +3,7 @@
 //! Everything that runs is a process of its own: [`double`] starts the external system (whose server side is
 //! [`external`]), [`fairlead`] the control plane, [`envoy`] a gateway; [`bed`] brings all of them up in one call.
 //! [`http`] sends exactly the bytes a test wants, [`load`] many of them, [`canary`] looks for secrets in whatever
-//! the processes wrote. The API blocks: a test is a plain `#[test]`.
+//! the processes wrote. [`mesh`] is a real Istio of processes. The API blocks: a test is a plain `#[test]`.
 
 pub mod bed;
 pub mod canary;
@@ -15,6 +15,7 @@ pub mod external;
 pub mod fairlead;
 pub mod http;
 pub mod load;
+pub mod mesh;
 pub mod oauth;
 pub mod process;
 pub mod resources;

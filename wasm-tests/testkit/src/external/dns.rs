@@ -23,20 +23,26 @@ pub async fn serve(socket: UdpSocket, state: Arc<State>) {
     }
 }
 
-/// The answer to a packet with one question; none to anything else.
 fn answer(packet: &[u8], state: &State) -> Option<Vec<u8>> {
+    let settings = state.settings();
+    reply(packet, settings.dns_ttl, |name| {
+        state.asked(name);
+        lookup(&settings.dns, name).cloned()
+    })
+}
+
+/// The answer to a packet with one question, of which `find` knows the addresses; none to anything else.
+pub(crate) fn reply(
+    packet: &[u8],
+    ttl: u32,
+    find: impl FnOnce(&str) -> Option<Vec<IpAddr>>,
+) -> Option<Vec<u8>> {
     let (name, after) = name(packet)?;
     let kind = u16::from_be_bytes([*packet.get(after)?, *packet.get(after + 1)?]);
     let question = packet.get(HEADER..after + 4)?;
-    state.asked(&name);
-    let settings = state.settings();
-    let found = lookup(&settings.dns, &name);
-    let addresses: Vec<IpAddr> = found
-        .into_iter()
-        .flatten()
-        .filter(|address| if address.is_ipv4() { kind == A } else { kind == AAAA })
-        .copied()
-        .collect();
+    let found = find(&name);
+    let addresses: Vec<&IpAddr> =
+        found.iter().flatten().filter(|address| kind == if address.is_ipv4() { A } else { AAAA }).collect();
     let mut out = packet.get(..2)?.to_vec();
     // QR, RD as asked, RA, and the code.
     let flags = 0x8080 | u16::from(packet.get(2)? & 1) << 8 | if found.is_none() { NXDOMAIN } else { 0 };
@@ -49,7 +55,7 @@ fn answer(packet: &[u8], state: &State) -> Option<Vec<u8>> {
         out.extend([0xc0, 0x0c]);
         out.extend(kind.to_be_bytes());
         out.extend([0, 1]);
-        out.extend(settings.dns_ttl.to_be_bytes());
+        out.extend(ttl.to_be_bytes());
         let bytes = match address {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
@@ -76,7 +82,7 @@ fn name(packet: &[u8]) -> Option<(String, usize)> {
 }
 
 /// The exact name, or the longest suffix that has a `*.` entry.
-fn lookup<'a>(table: &'a BTreeMap<String, Vec<IpAddr>>, name: &str) -> Option<&'a Vec<IpAddr>> {
+pub(crate) fn lookup<'a>(table: &'a BTreeMap<String, Vec<IpAddr>>, name: &str) -> Option<&'a Vec<IpAddr>> {
     if let Some(exact) = table.get(name) {
         return Some(exact);
     }

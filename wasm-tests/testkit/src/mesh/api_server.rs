@@ -1,0 +1,59 @@
+//! kube-apiserver with RBAC and without the controllers that a cluster has beside it.
+
+use std::{ffi::OsString, net::SocketAddr};
+
+use super::{
+    HOST,
+    component::{Component, Plan},
+    etcd,
+    pki::Pki,
+    state::State,
+    tool,
+};
+use crate::{
+    Result,
+    http::{self, Request, Tls},
+};
+
+/// Where it serves.
+pub(super) const PORT: u16 = 6443;
+
+pub(super) fn start(state: &State, pki: &Pki) -> Result<Component> {
+    let ((certificate, key), (signing, proving)) = (&pki.server, &pki.tokens);
+    let mut arguments: Vec<OsString> = [
+        format!("--etcd-servers=http://127.0.0.1:{}", etcd::PORT),
+        format!("--secure-port={PORT}"),
+        format!("--bind-address={HOST}"),
+        format!("--advertise-address={HOST}"),
+        "--endpoint-reconciler-type=none".to_owned(),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        "--authorization-mode=RBAC".to_owned(),
+        "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+        // It would wait for a controller that makes `default` accounts.
+        "--disable-admission-plugins=ServiceAccount".to_owned(),
+    ]
+    .map(OsString::from)
+    .to_vec();
+    for (name, file) in [
+        ("--client-ca-file", &pki.authority_file),
+        ("--tls-cert-file", certificate),
+        ("--tls-private-key-file", key),
+        ("--service-account-key-file", proving),
+        ("--service-account-signing-key-file", signing),
+        ("--cert-dir", &state.directory("api-server")?),
+    ] {
+        arguments.extend([name.into(), file.into()]);
+    }
+    let tls = Tls::new().roots(&pki.authority).server_name("kubernetes.default.svc").identity(&pki.admin);
+    let ready = move || {
+        let address = SocketAddr::from((HOST, PORT));
+        http::call_tls(address, &tls, &Request::new("GET", "/readyz"))?.expect(200).map(drop)
+    };
+    Component::start(Plan {
+        name: "kube-apiserver",
+        program: tool("kube-apiserver")?,
+        arguments,
+        environment: Vec::new(),
+        ready: Box::new(ready),
+    })
+}

@@ -1,0 +1,89 @@
+//! `cargo xtask mesh tools|up|test`: the process mesh, a real Istio without containers.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::{
+    build, root,
+    run::{Error, Result, cargo, doing, run as run_command, step},
+    suites::suite,
+    tally::Tally,
+    tools,
+};
+
+const USAGE: &str = "cargo xtask mesh tools | up [--debug] | test [FILTER]";
+
+/// `cargo xtask mesh …`.
+pub(crate) fn run(arguments: &[String]) -> Result {
+    let rest = arguments.get(1..).unwrap_or_default();
+    match arguments.first().map(String::as_str) {
+        Some("tools") => tools::mesh_tools().map(|directory| println!("{}", directory.display())),
+        Some("up") => up(rest),
+        Some("test") => {
+            let mut tally = Tally::default();
+            test(&mut tally, rest.first().map(String::as_str))?;
+            tally.finish()
+        }
+        _ => Err(Error::new(USAGE)),
+    }
+}
+
+/// Runs the tests on the mesh into `tally`; with a filter only tests of that name.
+pub(crate) fn test(tally: &mut Tally, filter: Option<&str>) -> Result {
+    // First, so that a machine without Go learns it at once.
+    let tools = tools::mesh_tools()?;
+    let built = build::all("dev")?;
+    let enter = enter("dev")?;
+    let mut command = cargo();
+    // Cargo starts each test program by this one, which gives it a machine of its own.
+    let runner = format!("target.'cfg(unix)'.runner = '{}'", enter.display());
+    command
+        .args(["test", "--no-fail-fast", "--config", &runner, "--package", "fairlead-mesh"])
+        .envs(environment(&built, tools)?)
+        .arg("--")
+        .args(filter);
+    suite(tally, "process mesh", &mut command);
+    Ok(())
+}
+
+/// Leaves a mesh running for a person, until Ctrl-C.
+fn up(arguments: &[String]) -> Result {
+    let tools = tools::mesh_tools()?;
+    let profile = if arguments.iter().any(|argument| argument == "--debug") { "dev" } else { "release" };
+    let binaries = build::binaries(profile)?;
+    let built = build::Built {
+        module: build::module(&[])?,
+        crashing_module: None,
+        server: binaries.join("fairlead"),
+        double: binaries.join("fairlead-double"),
+    };
+    let enter = enter(profile)?;
+    step("starting");
+    let mut launcher = Command::new(&enter);
+    launcher
+        .arg(enter.with_file_name("fairlead-mesh-up"))
+        .envs(environment(&built, tools)?)
+        .args(arguments.iter().filter(|argument| *argument != "--debug"));
+    let status = doing("cannot start the launcher", launcher.status())?;
+    if status.success() { Ok(()) } else { Err(Error::new(format!("the launcher ended with {status}"))) }
+}
+
+/// Builds the programs of the mesh crate; the one that others are started by.
+fn enter(profile: &str) -> Result<PathBuf> {
+    run_command(cargo().args(["build", "--bins", "--profile", profile, "--package", "fairlead-mesh"]))?;
+    let directory = if profile == "dev" { "debug" } else { profile };
+    let program = root::target().join(directory).join("fairlead-enter");
+    doing("cannot find target/", std::path::absolute(program))
+}
+
+fn environment(built: &build::Built, tools: PathBuf) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut environment = build::environment(built)?;
+    let state = doing("cannot find target/", std::path::absolute(root::target().join("mesh")))?;
+    environment.extend([
+        ("FAIRLEAD_MESH_TOOLS", tools),
+        ("FAIRLEAD_MESH_STATE", state),
+        ("FAIRLEAD_REPOSITORY", root::repository()),
+        // What the other tests need too, for cases that both beds share.
+        ("FAIRLEAD_OAUTH_PYTHON", tools::oauth_python()?),
+    ]);
+    Ok(environment)
+}
