@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use secrecy::{ExposeSecret, SecretSlice};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Deserialize;
 
 use crate::{Metadata, ObjectError};
@@ -63,6 +63,23 @@ impl Secret {
         self.data.iter().map(|(key, _)| &**key)
     }
 
+    /// A Secret as the API server gives it: values in base64. The names are shared with the caller.
+    ///
+    /// # Errors
+    /// Which value is not base64.
+    pub fn from_base64(
+        namespace: Arc<str>,
+        name: Arc<str>,
+        version: String,
+        data: BTreeMap<String, String>,
+    ) -> Result<Self, ObjectError> {
+        let data = data.into_iter().map(|(key, value)| {
+            let bytes = decode(&key, SecretString::from(value).expose_secret())?;
+            Ok((key.into(), bytes.into()))
+        });
+        Ok(Self { namespace, name, version, data: data.collect::<Result<_, _>>()? })
+    }
+
     pub(crate) fn from_manifest(manifest: Manifest, version: &str) -> Result<Self, ObjectError> {
         let Manifest { metadata, data, string_data } = manifest;
         let Some(namespace) = metadata.namespace else {
@@ -70,17 +87,27 @@ impl Secret {
         };
         let mut values = BTreeMap::new();
         for (key, value) in data {
-            // As the API server does, line breaks in base64 are ignored.
-            let compact: String = value.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-            let Ok(bytes) = STANDARD.decode(compact) else {
-                return Err(ObjectError::new(
-                    &format!("data.{key}"),
-                    "is not base64: encode it (base64), or move the plain text to stringData",
-                ));
-            };
+            let bytes = decode(&key, SecretString::from(value).expose_secret())?;
             values.insert(key, bytes);
         }
         values.extend(string_data.into_iter().map(|(key, value)| (key, value.into_bytes())));
         Ok(Self::new(&namespace, &metadata.name, version, values))
     }
+}
+
+fn decode(key: &str, value: &str) -> Result<Vec<u8>, ObjectError> {
+    // As the API server does, line breaks in base64 are ignored.
+    let decoded = if value.contains(['\r', '\n']) {
+        let compact: SecretString =
+            value.chars().filter(|c| !matches!(c, '\r' | '\n')).collect::<String>().into();
+        STANDARD.decode(compact.expose_secret())
+    } else {
+        STANDARD.decode(value)
+    };
+    decoded.map_err(|_| {
+        ObjectError::new(
+            &format!("data.{key}"),
+            "is not base64: encode it (base64), or move the plain text to stringData",
+        )
+    })
 }

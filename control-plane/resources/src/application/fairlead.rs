@@ -1,51 +1,64 @@
 //! `spec.fairlead`: the one optional object that Fairlead adds to Kyma's schema (decision 30).
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::duration::Duration;
 
-/// `spec.fairlead`. Unlike Kyma's part it refuses unknown fields, since a misspelt one would silently not protect.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What Fairlead adds to Kyma's fields; all of it optional.
+// Unlike Kyma's part it refuses unknown fields, since a misspelt one would silently not protect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Fairlead {
     /// Secret whose `ca.crt` (or, without it, `tls.ca`) holds the CAs, PEM, that alone are believed for this Application's
-    /// targets and token endpoints. `spec.skipVerify` goes before it.
+    /// targets and token endpoints. With `spec.skipVerify: true` none is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_secret_name: Option<String>,
     /// Limits of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeouts: Option<Timeouts>,
-    /// Which workloads may call (decision 38).
+    /// Which workloads may call: `any`, `mapped` (those of namespaces that an ApplicationMapping names), or a list of
+    /// namespaces. Absent: the installation's choice. Not in force yet.
+    // Decision 38.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callers: Option<Callers>,
-    /// Second attempt after a rejected grant (decision 22).
+    /// Second attempt after the target rejected a token. Not in force yet.
+    // Decision 22.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<Replay>,
-    /// Calls at a time.
+    /// The most calls at a time. Not in force yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
-    /// Where this Application's events go, if not where the installation's go (decision 12).
+    /// Where this Application's events go, if not where the installation's go.
+    // Decision 12.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sink: Option<Sink>,
-    /// URL of a forward proxy towards targets.
+    /// URL of a forward proxy towards targets. Not in force yet.
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != ''",
+        "message": "must be an http:// or https:// URL",
+    }]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<String>,
 }
 
-/// `spec.fairlead.timeouts` (decision 21).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Limits of a call.
+// Decision 21.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Until response headers; `0s`: no limit. Absent: the installation's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Duration>,
-    /// Without progress in either direction; `0s`: no limit. Absent: the installation's.
+    /// Without progress in either direction; `0s`: no limit. Absent: the installation's. Not in force yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Duration>,
 }
 
-/// `spec.fairlead.replay`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Second attempt after the target rejected a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Replay {
     /// Absent: the installation's choice.
@@ -56,7 +69,7 @@ pub struct Replay {
     pub max_request_bytes: Option<u64>,
 }
 
-/// `spec.fairlead.callers`: `any`, `mapped`, or a list of namespaces.
+/// Which workloads may call: `any`, `mapped`, or a list of namespaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Callers {
@@ -86,14 +99,30 @@ impl<'de> Deserialize<'de> for Callers {
     }
 }
 
-/// Where events go: exactly one of `publisher`, `cloudevents`, `nats` (decision 12).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+impl JsonSchema for Callers {
+    fn schema_name() -> Cow<'static, str> {
+        "Callers".into()
+    }
+
+    /// A word or a list, which a structural schema cannot say by `type`. What is neither is reported when it is read.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+    }
+}
+
+/// Where events go: exactly one of `publisher`, `cloudevents`, `nats`.
+// Decision 12.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "[has(self.publisher), has(self.cloudevents), has(self.nats)].filter(set, set).size() == 1",
+    "message": "set exactly one of publisher, cloudevents and nats",
+}]))]
 pub enum Sink {
     /// URL of Kyma's event publisher: everything is forwarded unchanged.
     Publisher(String),
-    /// URL that takes CloudEvents.
+    /// URL that takes CloudEvents. Not in force yet.
     Cloudevents(String),
-    /// JetStream subject.
+    /// JetStream subject. Not in force yet.
     Nats(String),
 }
