@@ -2,10 +2,11 @@
 
 mod control;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
+pub(crate) use control::{Endpoint, fixed, to_control};
 pub use control::{HEALTH_CLUSTER, IDENTIFY_CLUSTER, control, plain};
 
 use crate::{
@@ -21,18 +22,37 @@ const UPSTREAM_IDLE: &str = "90s";
 /// Largest response header block, KiB. Envoy's own limit of 60 is lower than what real APIs send.
 const MAX_RESPONSE_HEADERS_KIB: u32 = 1024;
 
+/// What the clusters of all profiles have in common.
+pub(crate) struct Upstream<'a> {
+    pub(crate) connect_timeout: Duration,
+    /// The one that the gateway's forward-proxy filter has.
+    pub(crate) dns_cache: Value,
+    /// Bundle of trusted CAs on the machine that Envoy runs on.
+    pub(crate) system_ca: &'a Path,
+}
+
 /// The cluster of a transport profile: dynamic forward proxy, SNI and verified name from `:authority`.
 #[must_use]
 pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
+    let upstream = Upstream {
+        connect_timeout: gateway.connect_timeout,
+        dns_cache: forward_proxy::dns_cache(&gateway.resolver),
+        system_ca: &gateway.system_ca,
+    };
+    of_profile(&upstream, profile)
+}
+
+/// The same, wherever the gateway runs.
+pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
     let verified = match &profile.trust {
         Trust::Plain | Trust::Unverified => false,
         Trust::System | Trust::Private { .. } => true,
     };
     let mut cluster = json!({
         "name": profile.id,
-        "connect_timeout": duration(gateway.connect_timeout),
+        "connect_timeout": duration(upstream.connect_timeout),
         "lb_policy": "CLUSTER_PROVIDED",
-        "cluster_type": forward_proxy::cluster_type(&gateway.resolver, !verified),
+        "cluster_type": forward_proxy::cluster_type(&upstream.dns_cache, !verified),
         "per_connection_buffer_limit_bytes": 1_048_576,
         "circuit_breakers": { "thresholds": [{
             "max_connections": MAX_AT_ONCE,
@@ -43,7 +63,7 @@ pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 30, "keepalive_interval": 30 } },
         "typed_extension_protocol_options": protocol_options(&profile.trust, verified),
     });
-    if let (Some(cluster), Some(tls)) = (cluster.as_object_mut(), tls(gateway, &profile.trust)) {
+    if let (Some(cluster), Some(tls)) = (cluster.as_object_mut(), tls(upstream, &profile.trust)) {
         cluster.insert("transport_socket".to_owned(), tls);
     }
     cluster
@@ -82,10 +102,10 @@ fn protocol_options(trust: &Trust, verified: bool) -> Value {
     http_options(options)
 }
 
-fn tls(gateway: &Gateway, trust: &Trust) -> Option<Value> {
+fn tls(upstream: &Upstream<'_>, trust: &Trust) -> Option<Value> {
     let trusted_ca = match trust {
         Trust::Plain => return None,
-        Trust::System => Some(json!({ "filename": path(&gateway.system_ca) })),
+        Trust::System => Some(json!({ "filename": path(upstream.system_ca) })),
         Trust::Private { ca_pem } => Some(json!({ "inline_string": ca_pem })),
         Trust::Unverified => None,
     };

@@ -23,7 +23,7 @@ pub fn chain(gateway: &Gateway, root_id: &str, plugin: &PluginConfig, ours: &[So
     never.extend_from_slice(ours);
     json!([
         wasm(gateway, root_id, plugin),
-        forward_proxy::filter(&gateway.resolver),
+        forward_proxy::filter(&forward_proxy::dns_cache(&gateway.resolver)),
         guard::filter(&gateway.allow, &never),
         router(),
     ])

@@ -1,5 +1,7 @@
 //! The dynamic forward proxy: one DNS cache that its filter and every transport profile share (design decision 11).
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,28 +15,44 @@ const MAX_HOSTS: u32 = 200_000;
 const MAX_PENDING: u32 = 65_536;
 
 /// The `dns_cache_config`. Envoy demands that everybody who names the same cache gives the same configuration.
-///
-/// One address family: the guard sees the first address only ([`guard`](crate::guard)), and with both families a
-/// second one would be the rule.
 #[must_use]
 pub fn dns_cache(resolver: &Resolver) -> Value {
-    let resolver = match resolver {
-        Resolver::System => extension(
+    match resolver {
+        Resolver::System => cache(&extension(
             "envoy.network.dns_resolver.getaddrinfo",
             "envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig",
             json!({ "num_retries": 1, "num_resolver_threads": 8 }),
-        ),
-        Resolver::Servers(servers) => extension(
-            "envoy.network.dns_resolver.cares",
-            "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-            json!({
-                "resolvers": servers.iter().copied().map(address).collect::<Vec<_>>(),
-                "dns_resolver_options": { "no_default_search_domain": true },
-                "query_timeout_seconds": 2,
-                "query_tries": 2,
-            }),
-        ),
-    };
+        )),
+        Resolver::Servers(servers) => cache(&servers_alone(servers)),
+    }
+}
+
+/// A resolver that asks these DNS servers alone.
+pub(crate) fn servers_alone(servers: &[SocketAddr]) -> Value {
+    cares(json!({
+        "resolvers": servers.iter().copied().map(address).collect::<Vec<_>>(),
+        "dns_resolver_options": { "no_default_search_domain": true },
+    }))
+}
+
+/// Envoy's own resolver (c-ares) with these fields; with none it asks whom `resolv.conf` names.
+pub(crate) fn cares(mut fields: Value) -> Value {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("query_timeout_seconds".to_owned(), json!(2));
+        fields.insert("query_tries".to_owned(), json!(2));
+    }
+    extension(
+        "envoy.network.dns_resolver.cares",
+        "envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+        fields,
+    )
+}
+
+/// The cache with this resolver.
+///
+/// One address family: the guard sees the first address only ([`guard`](crate::guard)), and with both families a
+/// second one would be the rule.
+pub(crate) fn cache(resolver: &Value) -> Value {
     json!({
         "name": "fairlead",
         "dns_lookup_family": "V4_PREFERRED",
@@ -51,11 +69,11 @@ pub fn dns_cache(resolver: &Resolver) -> Value {
 
 /// The HTTP filter that resolves `:authority` before the router runs, and saves the address for the guard.
 #[must_use]
-pub fn filter(resolver: &Resolver) -> Value {
+pub fn filter(dns_cache: &Value) -> Value {
     extension(
         "envoy.filters.http.dynamic_forward_proxy",
         "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
-        json!({ "dns_cache_config": dns_cache(resolver), "save_upstream_address": true }),
+        json!({ "dns_cache_config": dns_cache, "save_upstream_address": true }),
     )
 }
 
@@ -63,12 +81,12 @@ pub fn filter(resolver: &Resolver) -> Value {
 ///
 /// `insecure` permits a cluster that does not verify names by itself: plain and unverified profiles.
 #[must_use]
-pub fn cluster_type(resolver: &Resolver, insecure: bool) -> Value {
+pub fn cluster_type(dns_cache: &Value, insecure: bool) -> Value {
     json!({
         "name": "envoy.clusters.dynamic_forward_proxy",
         "typed_config": any(
             "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig",
-            json!({ "dns_cache_config": dns_cache(resolver), "allow_insecure_cluster_options": insecure }),
+            json!({ "dns_cache_config": dns_cache, "allow_insecure_cluster_options": insecure }),
         ),
     })
 }

@@ -27,7 +27,7 @@ pub(crate) fn listener(gateway: &EgressGateway) -> Value {
     .render(&gateway.gateway)
 }
 
-fn routes() -> [Value; 6] {
+pub(crate) fn routes() -> [Value; 6] {
     let refuse_method = |path: &str| {
         route::answer(&json!({ "path": path }), 405, &error_body(405, "Method not allowed."), None)
     };

@@ -19,6 +19,7 @@ mod ingress;
 mod json;
 mod listener;
 pub mod local_reply;
+pub mod mesh;
 pub mod profile;
 pub mod route;
 pub mod sds;

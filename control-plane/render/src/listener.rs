@@ -1,8 +1,8 @@
 //! Listeners and what their connection managers have in common.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
-use fairlead_wire::grant::WAIT_MS;
+use fairlead_wire::{config::PluginConfig, grant::WAIT_MS};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -78,56 +78,89 @@ impl Listener<'_> {
 /// What all connection managers have. Paths are treated as Istio's default `BASE` does (decision 20): dot segments
 /// resolved, `//` and escaped slashes left alone.
 fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value {
+    let mut manager = everywhere(&Times::of(gateway), &gateway.plugin, strip);
+    if let (Some(manager), Value::Object(more)) = (
+        manager.as_object_mut(),
+        json!({
+            "stat_prefix": name,
+            "codec_type": codec,
+            "use_remote_address": true,
+            "normalize_path": true,
+            "merge_slashes": false,
+            "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+            "upgrade_configs": [{ "upgrade_type": "websocket" }],
+            "access_log": access_log(gateway.access_log.as_deref()),
+        }),
+    ) {
+        manager.extend(more);
+    }
+    manager
+}
+
+/// Times of a caller's connection.
+pub(crate) struct Times {
+    /// Without progress for this long a stream ends (decision 21).
+    pub(crate) idle: Duration,
+    /// Until a caller's request headers are complete.
+    pub(crate) request_headers: Duration,
+    /// How long a connection is kept between two requests (AG §13).
+    pub(crate) keep_alive: Duration,
+}
+
+impl Times {
+    fn of(gateway: &Gateway) -> Self {
+        Self {
+            idle: gateway.idle,
+            request_headers: gateway.request_headers_timeout,
+            keep_alive: gateway.keep_alive,
+        }
+    }
+}
+
+/// The fields that a connection manager has wherever the gateway runs; in a mesh the others are the mesh's.
+pub(crate) fn everywhere(times: &Times, plugin: &PluginConfig, strip: &[&str]) -> Value {
     json!({
-        "stat_prefix": name,
-        "codec_type": codec,
         "early_header_mutation_extensions": headers::early_mutation(strip),
-        "use_remote_address": true,
         "generate_request_id": false,
         "preserve_external_request_id": true,
         "server_header_transformation": "PASS_THROUGH",
         // HTTP/2 targets see the scheme that is really spoken to them, not the caller's.
         "scheme_header_transformation": { "match_upstream": true },
-        "normalize_path": true,
-        "merge_slashes": false,
-        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
-        "stream_idle_timeout": duration(undecided(gateway)),
-        "request_headers_timeout": duration(gateway.request_headers_timeout),
+        "stream_idle_timeout": duration(undecided(times.idle, plugin)),
+        "request_headers_timeout": duration(times.request_headers),
         "request_timeout": "0s",
         "max_request_headers_kb": MAX_REQUEST_HEADERS_KIB,
         "common_http_protocol_options": {
-            "idle_timeout": duration(gateway.keep_alive),
+            "idle_timeout": duration(times.keep_alive),
             "max_headers_count": MAX_HEADER_LINES,
         },
         // Any method (AG §3), and trailers (AG §12), both of which Envoy would not let pass by itself.
         "http_protocol_options": {
             "accept_http_10": true,
-            "default_host_for_http_10": nameless(gateway),
+            "default_host_for_http_10": nameless(plugin),
             "allow_custom_methods": true,
             "enable_trailers": true,
         },
         "local_reply_config": local_reply::config(),
-        "upgrade_configs": [{ "upgrade_type": "websocket" }],
-        "access_log": access_log(gateway),
     })
 }
 
 /// How long a stream may be quiet before it has a route to a target, whose own idle time-out holds from then on: longer
 /// than the plugin ever holds a request. When a VM dies the requests that it held have nobody else to answer them.
-fn undecided(gateway: &Gateway) -> Duration {
-    let held = Duration::from_millis(u64::from(gateway.plugin.hold_ms) + u64::from(WAIT_MS));
-    gateway.idle.min(held + MARGIN)
+fn undecided(idle: Duration, plugin: &PluginConfig) -> Duration {
+    let held = Duration::from_millis(u64::from(plugin.hold_ms) + u64::from(WAIT_MS));
+    idle.min(held + MARGIN)
 }
 
 /// The authority of a request without one, which only HTTP/1.0 permits: one that is ours.
-fn nameless(gateway: &Gateway) -> &str {
-    let ours = gateway.plugin.hosts.iter().find(|host| !host.contains('*'));
+fn nameless(plugin: &PluginConfig) -> &str {
+    let ours = plugin.hosts.iter().find(|host| !host.contains('*'));
     ours.map_or("localhost", String::as_str)
 }
 
 /// A JSON line per request. Queries and headers may hold credentials and are not written.
-fn access_log(gateway: &Gateway) -> Value {
-    let Some(file) = &gateway.access_log else { return json!([]) };
+pub(crate) fn access_log(file: Option<&Path>) -> Value {
+    let Some(file) = file else { return json!([]) };
     json!([extension(
         "envoy.access_loggers.file",
         "envoy.extensions.access_loggers.file.v3.FileAccessLog",

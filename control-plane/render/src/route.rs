@@ -97,14 +97,17 @@ pub fn answer(matching: &Value, status: u16, body: &str, reason: Option<&str>) -
 /// A route configuration with one virtual host for all names.
 #[must_use]
 pub fn configuration(name: &str, routes: &[Value]) -> Value {
+    json!({ "name": name, "virtual_hosts": [virtual_host(name, routes)] })
+}
+
+/// A virtual host for all names.
+#[must_use]
+pub fn virtual_host(name: &str, routes: &[Value]) -> Value {
     json!({
         "name": name,
-        "virtual_hosts": [{
-            "name": name,
-            "domains": ["*"],
-            "request_headers_to_remove": headers::kept_removals(),
-            "routes": routes,
-        }],
+        "domains": ["*"],
+        "request_headers_to_remove": headers::kept_removals(),
+        "routes": routes,
     })
 }
 

@@ -22,27 +22,39 @@ pub const IDENTIFY_CLUSTER: &str = "fairlead.identify";
 #[must_use]
 pub fn control(gateway: &Gateway) -> Value {
     let control = &gateway.control;
-    let mut cluster = fixed(CONTROL_CLUSTER, control.address);
+    let shown = sds::reference(&gateway.directory, sds::CONTROL);
+    let pinned = |name: Value| {
+        json!({ "combined_validation_context": {
+            "default_validation_context": name,
+            "validation_context_sds_secret_config": sds::reference(&gateway.directory, sds::CONTROL_CA),
+        } })
+    };
+    to_control(&Endpoint::Address(control.address), &control.server_name, &shown, pinned)
+}
+
+/// The same, wherever the gateway runs: what it shows is the SDS secret `shown`; `pinned` gives the fields of the
+/// `common_tls_context` that name the CA, for a validation context that demands the name.
+pub(crate) fn to_control(
+    to: &Endpoint<'_>,
+    server_name: &str,
+    shown: &Value,
+    pinned: impl FnOnce(Value) -> Value,
+) -> Value {
+    let mut cluster = fixed(CONTROL_CLUSTER, to);
+    let mut common = pinned(json!({ "match_typed_subject_alt_names": [
+        { "san_type": "DNS", "matcher": { "exact": server_name } },
+    ] }));
+    if let Some(common) = common.as_object_mut() {
+        common.insert("tls_params".to_owned(), json!({ "tls_minimum_protocol_version": "TLSv1_2" }));
+        common.insert("tls_certificate_sds_secret_configs".to_owned(), json!([shown]));
+    }
     if let Some(cluster) = cluster.as_object_mut() {
         cluster.insert(
             "transport_socket".to_owned(),
             extension(
                 "envoy.transport_sockets.tls",
                 "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
-                json!({
-                    "sni": control.server_name,
-                    "common_tls_context": {
-                        "tls_params": { "tls_minimum_protocol_version": "TLSv1_2" },
-                        "tls_certificate_sds_secret_configs": [sds::reference(&gateway.directory, sds::CONTROL)],
-                        "combined_validation_context": {
-                            "default_validation_context": { "match_typed_subject_alt_names": [
-                                { "san_type": "DNS", "matcher": { "exact": control.server_name } },
-                            ] },
-                            "validation_context_sds_secret_config":
-                                sds::reference(&gateway.directory, sds::CONTROL_CA),
-                        },
-                    },
-                }),
+                json!({ "sni": server_name, "common_tls_context": common }),
             ),
         );
         cluster.insert(
@@ -60,17 +72,31 @@ pub fn control(gateway: &Gateway) -> Value {
 /// A plain HTTP/1.1 cluster of one address.
 #[must_use]
 pub fn plain(name: &str, to: SocketAddr) -> Value {
-    fixed(name, to)
+    fixed(name, &Endpoint::Address(to))
 }
 
-fn fixed(name: &str, to: SocketAddr) -> Value {
+/// Where a fixed cluster leads to.
+pub(crate) enum Endpoint<'a> {
+    Address(SocketAddr),
+    /// All addresses of a DNS name, asked for again and again; an address in place of a name is one.
+    Name(&'a str, u16),
+}
+
+/// A cluster without transport socket.
+pub(crate) fn fixed(name: &str, to: &Endpoint<'_>) -> Value {
+    let (kind, address) = match to {
+        Endpoint::Address(to) => ("STATIC", address(*to)),
+        Endpoint::Name(host, port) => {
+            ("STRICT_DNS", json!({ "socket_address": { "address": host, "port_value": port } }))
+        }
+    };
     json!({
         "name": name,
-        "type": "STATIC",
+        "type": kind,
         "connect_timeout": duration(CONTROL_CONNECT),
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address(to) } }] }],
+            "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
         },
     })
 }

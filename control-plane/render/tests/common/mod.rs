@@ -2,6 +2,7 @@
 
 // clippy.toml allows this in test functions; these are their helpers.
 #![allow(clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test file uses its part of it")]
 
 use std::{net::SocketAddr, path::Path};
 
