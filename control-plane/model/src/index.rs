@@ -38,6 +38,8 @@ pub struct Index {
     referrers: BTreeSet<(Arc<str>, Arc<str>)>,
     /// Applications to compile.
     touched: BTreeSet<Arc<str>>,
+    /// Namespace and name of Secrets that go as soon as nothing refers to them.
+    released: BTreeSet<(String, String)>,
     profiles: Uses<Profile>,
     sink_profiles: Uses<Profile>,
     grants: Uses<GrantSpec>,
@@ -70,6 +72,7 @@ impl Index {
             compiled: BTreeMap::new(),
             referrers: BTreeSet::new(),
             touched: BTreeSet::new(),
+            released: BTreeSet::new(),
             profiles: Uses::default(),
             sink_profiles: Uses::default(),
             grants: Uses::default(),
@@ -89,6 +92,9 @@ impl Index {
             }
             Object::Secret(secret) => {
                 let name = secret.name.clone();
+                if !self.released.is_empty() {
+                    self.released.remove(&(secret.namespace.to_string(), name.to_string()));
+                }
                 if self.secrets.insert(secret) {
                     self.touch_referrers(&name);
                 }
@@ -125,6 +131,14 @@ impl Index {
         }
     }
 
+    /// A Secret is there still, but no Application that was applied names it: its values are forgotten by the next
+    /// [`Index::changes`], or as soon as no last good state holds something of them. Unlike a deletion it revokes nothing.
+    pub fn release(&mut self, reference: &ObjectRef) {
+        if let ObjectRef::Secret { namespace, name } = reference {
+            self.released.insert((namespace.clone(), name.clone()));
+        }
+    }
+
     /// Compiles what was touched, and says what became different since the last call.
     pub fn changes(&mut self) -> Changes {
         let mut changes = Changes::default();
@@ -141,6 +155,7 @@ impl Index {
                 self.compiled.insert(name, after);
             }
         }
+        self.forget_released();
         changes.profiles = ProfileChanges::of(self.profiles.drain());
         changes.sink_profiles = ProfileChanges::of(self.sink_profiles.drain());
         changes.grants = self.grants.drain();
@@ -173,6 +188,17 @@ impl Index {
     #[must_use]
     pub fn explain(&self, path: &str) -> Explanation {
         explain::explain(path, |name| self.compiled.get(name).map(|compiled| &**compiled))
+    }
+
+    fn forget_released(&mut self) {
+        let Self { released, secrets, referrers: all, .. } = self;
+        released.retain(|(namespace, name)| {
+            let used = referrers(all, name).next().is_some();
+            if !used {
+                secrets.remove(namespace, name);
+            }
+            used
+        });
     }
 
     fn touch_referrers(&mut self, secret: &str) {
