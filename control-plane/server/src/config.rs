@@ -5,6 +5,7 @@
 
 mod duration;
 mod gateways;
+mod kubernetes;
 mod limits;
 
 use std::{
@@ -18,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 pub use duration::Span;
 pub use gateways::{CertificateFiles, EgressConfig, GatewaysConfig, IngressConfig, PipelineConfig};
+pub use kubernetes::{
+    EndpointConfig, IstioRootConfig, KubernetesConfig, LeaseConfig, MeshEgressConfig, MeshIngressConfig,
+    ModuleConfig, SecretKey, SecretName, StatusesConfig,
+};
 pub use limits::{GrantsConfig, ProfilesConfig, StoreConfig};
 
 /// The configuration of one control plane.
@@ -46,6 +51,8 @@ pub struct Config {
     pub profiles: ProfilesConfig,
     /// Bounds of the directory store.
     pub store: StoreConfig,
+    /// Kubernetes mode; absent: the embedded mode, with a directory of manifests and gateways' files.
+    pub kubernetes: Option<KubernetesConfig>,
     /// Log level: `error`, `warn`, `info`, `debug` or `trace`.
     pub log_level: LogLevel,
     /// Whether `PUT /v1/loglevel` may change it (decision 35).
@@ -66,13 +73,15 @@ impl Default for Config {
             grants: GrantsConfig::default(),
             profiles: ProfilesConfig::default(),
             store: StoreConfig::default(),
+            kubernetes: None,
             log_level: LogLevel::Info,
             allow_log_level_change: false,
         }
     }
 }
 
-/// Where the control plane listens (decision 34). Port 0 takes a free one, which the ready line names.
+/// Where the control plane listens: the defaults are the embedded mode's (decision 34), decision 28 has those of a
+/// cluster, which the chart sets. Port 0 takes a free one, which the ready line names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ControlConfig {
@@ -84,6 +93,8 @@ pub struct ControlConfig {
     pub health_port: u16,
     /// Plain: Prometheus metrics.
     pub metrics_port: u16,
+    /// Plain, in the cluster only: modules for gateways. Absent: 8080 in Kubernetes mode, none in the embedded mode.
+    pub internal_port: Option<u16>,
     /// Name in the control plane's certificate; the mTLS listener answers to no other SNI.
     pub server_name: String,
 }
@@ -95,6 +106,7 @@ impl Default for ControlConfig {
             gateway_port: 18443,
             health_port: 18081,
             metrics_port: 19090,
+            internal_port: None,
             server_name: "fairlead-control".to_owned(),
         }
     }
@@ -233,7 +245,7 @@ impl Config {
                 return Err(("sink", format!("`{sink}` must begin with http:// or https://")));
             }
         }
-        Ok(())
+        self.kubernetes.as_ref().map_or(Ok(()), KubernetesConfig::check)
     }
 
     /// The admin socket's path.
@@ -305,6 +317,17 @@ mod tests {
         assert!(parse("trustDomain: a/b").unwrap_err().contains("trustDomain"));
         assert!(parse("grants: {timeout: soon}").unwrap_err().contains("a number with ms, s, m or h"));
         assert!(parse("targets: {allow: [127.0.0.2]}").unwrap_err().contains("allow"));
+    }
+
+    #[test]
+    fn kubernetes_mode_is_a_section_of_its_own() {
+        assert_eq!(parse("").unwrap().kubernetes, None);
+        assert_eq!(parse("kubernetes: {}").unwrap().kubernetes, Some(KubernetesConfig::default()));
+        let error = |text: &str| parse(&format!("kubernetes: {text}")).unwrap_err();
+        assert!(error("{lease: {duration: 10s, renew: 6s}}").contains("kubernetes.lease.renew"));
+        assert!(error("{lease: {duration: 1500ms}}").contains("kubernetes.lease.duration"));
+        assert!(error("{module: {url: nowhere}}").contains("kubernetes.module.url"));
+        assert!(error("{namspace: x}").contains("namspace"));
     }
 
     #[test]

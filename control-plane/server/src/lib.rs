@@ -15,6 +15,7 @@ pub mod files;
 pub mod gateways;
 pub mod grants;
 pub mod health;
+pub mod kubernetes;
 pub mod mtls;
 pub mod publish;
 pub mod run;
