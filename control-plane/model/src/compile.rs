@@ -196,6 +196,17 @@ impl Way {
     fn refused(refusal: Refusal, manual: bool) -> Self {
         Self::new(EgressOutcome::Refusal(refusal), manual, None)
     }
+
+    /// Why calls are refused, if they are.
+    pub(crate) fn refused_for(&self) -> Option<Reason> {
+        if self.needs.is_some() {
+            return None;
+        }
+        match self.record.read()?.outcome {
+            EgressOutcome::Refusal(refusal) => Some(refusal.reason),
+            EgressOutcome::Route(_) => None,
+        }
+    }
 }
 
 /// The entries that can be called, in the order of the resource.

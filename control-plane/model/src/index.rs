@@ -15,6 +15,7 @@ use std::{
 };
 
 use fairlead_resources::{Object, ObjectRef};
+use fairlead_wire::Reason;
 
 use crate::{
     Explanation, GrantSpec, Installation, Problem, Profile,
@@ -58,6 +59,19 @@ pub struct Overview<'a> {
     pub refused: usize,
     /// What is wrong.
     pub problems: &'a [Problem],
+}
+
+/// A path of port 8082, and what becomes of calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallPath<'a> {
+    /// The service's segment.
+    pub service: &'a str,
+    /// The entry's segment.
+    pub entry: &'a str,
+    /// The service's segment alone leads to the same entry on port 8080.
+    pub manual: bool,
+    /// Why calls are answered with an error; `None`: they go to the target.
+    pub refused: Option<Reason>,
 }
 
 impl Index {
@@ -150,6 +164,7 @@ impl Index {
                 Box::new(compile::compile(&application, before.as_deref(), context))
             });
             changes.record(&name, before.as_deref(), after.as_deref());
+            changes.touched.push(name.clone());
             self.count(&name, before.as_deref(), after.as_deref_mut());
             if let Some(after) = after {
                 self.compiled.insert(name, after);
@@ -164,24 +179,42 @@ impl Index {
 
     /// Every Application, by name.
     pub fn applications(&self) -> impl Iterator<Item = Overview<'_>> {
-        self.compiled.iter().map(|(name, compiled)| {
-            let entries = || compiled.egress.iter().filter(|(key, _)| key.split('/').count() == 3);
-            // A route has needs, a refusal has none.
-            let callable = entries().filter(|(_, way)| way.needs.is_some()).count();
-            Overview {
-                name,
-                services: compiled.services,
-                callable,
-                refused: entries().count() - callable,
-                problems: &compiled.problems,
-            }
-        })
+        self.compiled.iter().map(|(name, compiled)| overview(name, compiled))
     }
 
     /// What is wrong with one Application; empty too if there is none of that name.
     #[must_use]
     pub fn problems(&self, application: &str) -> &[Problem] {
         self.compiled.get(application).map(|compiled| &*compiled.problems).unwrap_or_default()
+    }
+
+    /// One Application at a glance, if there is one of that name.
+    #[must_use]
+    pub fn application(&self, name: &str) -> Option<Overview<'_>> {
+        self.compiled.get_key_value(name).map(|(name, compiled)| overview(name, compiled))
+    }
+
+    /// The paths by which an Application is called, in order.
+    pub fn paths(&self, application: &str) -> impl Iterator<Item = CallPath<'_>> {
+        self.compiled.get(application).into_iter().flat_map(|compiled| &compiled.egress).filter_map(
+            |(key, way)| {
+                let mut segments = key.split('/').skip(1);
+                let (service, entry) = (segments.next()?, segments.next()?);
+                Some(CallPath { service, entry, manual: way.manual, refused: way.refused_for() })
+            },
+        )
+    }
+
+    /// Ids of the transport profiles that calls of an Application go by; some may be named twice.
+    pub fn profiles_of(&self, application: &str) -> impl Iterator<Item = &str> {
+        let needs = self.compiled.get(application).into_iter().flat_map(|compiled| compiled.needs());
+        needs.map(|needs| &*needs.profile.id)
+    }
+
+    /// Id of the transport profile that events of an Application go by.
+    #[must_use]
+    pub fn sink_profile_of(&self, application: &str) -> Option<&str> {
+        self.compiled.get(application)?.sink.as_ref().map(|profile| &*profile.id)
     }
 
     /// How a call of `app/service` (port 8080) or `app/service/entry` (port 8082) is answered. What follows the entry is ignored.
@@ -243,6 +276,19 @@ impl Index {
                 self.referrers.remove(&(secret.clone(), name.clone()));
             }
         }
+    }
+}
+
+fn overview<'a>(name: &'a str, compiled: &'a Compiled) -> Overview<'a> {
+    let entries = || compiled.egress.iter().filter(|(key, _)| key.split('/').count() == 3);
+    // A route has needs, a refusal has none.
+    let callable = entries().filter(|(_, way)| way.needs.is_some()).count();
+    Overview {
+        name,
+        services: compiled.services,
+        callable,
+        refused: entries().count() - callable,
+        problems: &compiled.problems,
     }
 }
 

@@ -15,7 +15,7 @@ mod record;
 
 pub use explain::{Explanation, Verdict};
 pub use grant::{Endpoint, GrantSpec};
-pub use index::{Changes, Index, Overview, ProfileChanges};
+pub use index::{CallPath, Changes, Index, Overview, ProfileChanges};
 pub use installation::{BUILT_IN_REFUSED, Installation};
 pub use problem::{Effect, Problem};
 pub use profile::{Profile, Trust};

@@ -19,6 +19,9 @@ pub struct Metadata {
     /// Counts changes of `spec`; only the API server sets it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
+    /// Tells an object from an earlier one of the same name; only the API server sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// Set while the object waits for finalizers: it counts as deleted (CV §7).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_timestamp: Option<String>,

@@ -22,6 +22,9 @@ pub struct Changes {
     pub grants: Vec<(String, Option<Arc<GrantSpec>>)>,
     /// Applications whose problems are different; a deleted one too, if it had any.
     pub problems: Vec<String>,
+    /// Applications that were looked at again, whether anything came of it or not: what is told about them may be about an
+    /// older generation.
+    pub touched: Vec<Arc<str>>,
 }
 
 /// Which transport profiles came into use and went out of it, by id.
@@ -59,7 +62,7 @@ impl Changes {
         }
     }
 
-    /// Whether nothing is different.
+    /// Whether nothing is different; that something was looked at is no difference.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.egress.is_empty()
