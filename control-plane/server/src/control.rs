@@ -3,7 +3,7 @@
 //! Everything that needs the index asks this task ([`Question`]), so that nothing is locked while it compiles.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,8 +19,8 @@ use crate::{
     store::{Batch, Event, StoreProblem},
 };
 
-/// After a file could not be written, the next try comes after this time.
-const AGAIN: Duration = Duration::from_secs(1);
+/// How long the start waits for gateways to get the transport profiles of what is there already.
+const FIRST: Duration = Duration::from_secs(10);
 
 /// What the admin socket asks.
 pub enum Question {
@@ -42,8 +42,8 @@ pub struct Control {
     store_problems: Vec<StoreProblem>,
     /// Applications with problems, and how many.
     troubled: HashMap<String, usize>,
-    /// Compiled, but files could not be written.
-    unpublished: VecDeque<(Changes, Instant)>,
+    /// Everything that was there at the start is compiled.
+    began: bool,
 }
 
 impl Control {
@@ -58,7 +58,7 @@ impl Control {
             objects: 0,
             store_problems: Vec::new(),
             troubled: HashMap::new(),
-            unpublished: VecDeque::new(),
+            began: false,
         }
     }
 
@@ -87,18 +87,12 @@ impl Control {
         let changes = self.index.changes();
         self.report(&changes, batch.problems);
         // Even without changes the first batch has the gateways' files written.
-        self.unpublished.push_back((changes, batch.seen));
-        self.publish().await;
-    }
-
-    async fn publish(&mut self) {
-        while let Some((changes, seen)) = self.unpublished.front() {
-            if let Err(error) = self.publisher.publish(changes).await {
-                tracing::error!(%error, "changes wait until the gateways' files can be written");
-                return;
-            }
-            self.state.metrics.published(seen.elapsed());
-            self.unpublished.pop_front();
+        self.publisher.publish(&changes, batch.seen);
+        if !std::mem::replace(&mut self.began, true) && !self.publisher.settled(Instant::now() + FIRST).await
+        {
+            tracing::warn!(
+                "gateways do not have all transport profiles yet; the records that need them wait"
+            );
         }
         let problems = self.troubled.values().sum::<usize>() + self.store_problems.len();
         self.state.metrics.resources(self.objects, problems, self.publisher.profiles());
@@ -152,7 +146,6 @@ impl Control {
     pub async fn run(mut self, mut batches: mpsc::Receiver<Batch>, mut questions: mpsc::Receiver<Question>) {
         let mut draining = self.state.draining.clone();
         loop {
-            let wake = self.next_wake();
             tokio::select! {
                 () = drained(&mut draining) => return,
                 batch = batches.recv() => match batch {
@@ -160,21 +153,9 @@ impl Control {
                     None => return tracing::error!("the store has ended; what is published stays"),
                 },
                 Some(question) = questions.recv() => self.answer(question),
-                () = tokio::time::sleep(wake) => {
-                    self.publish().await;
-                    if let Err(error) = self.publisher.collect() {
-                        tracing::error!(%error, "unused transport profiles stay for now");
-                    }
-                }
+                () = self.publisher.due() => self.publisher.advance(),
             }
         }
-    }
-
-    fn next_wake(&self) -> Duration {
-        let collection = self.publisher.next_collection();
-        let collection =
-            collection.map_or(Duration::from_secs(3600), |at| at.saturating_duration_since(Instant::now()));
-        if self.unpublished.is_empty() { collection.max(AGAIN) } else { AGAIN }
     }
 
     fn answer(&self, question: Question) {

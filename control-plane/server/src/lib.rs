@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod deliver;
 pub mod dial;
 pub mod feed;
 pub mod files;

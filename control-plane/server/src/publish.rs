@@ -1,170 +1,100 @@
 //! Make before break (design decision 12): what the model compiled goes out in an order in which nothing points to
 //! what is not there yet.
 //!
-//! New transport profiles are written to Envoy's files and get a moment to settle; then grants and records follow;
-//! what is unused any longer goes last, profiles after a grace period.
+//! New transport profiles are given to their [`Deliver`]; grants follow, and records at once, but for those whose profile
+//! the gateway does not know yet. These wait, each key's latest, while everything else passes them. What is unused any
+//! longer goes last: not before no record waits, because the one in force may still need it.
 
-mod kept;
+mod side;
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, future, time::Instant};
 
-use fairlead_model::{Changes, ProfileChanges, Record};
-use fairlead_render::{Profile, Trust};
-use fairlead_wire::feed::FeedRecord;
+use fairlead_model::Changes;
+use fairlead_wire::feed::{EgressRecord, IngressRecord};
+use tokio::time::{sleep_until, timeout_at};
 
-use crate::{config::ProfilesConfig, files::FileError, gateways::Rendered, state::Shared};
+use crate::{deliver::Deliver, state::Shared};
+use side::Side;
 
 /// Brings changes to gateways.
 pub struct Publisher {
     state: Shared,
-    config: ProfilesConfig,
-    egress: Transport,
-    ingress: Transport,
-}
-
-/// One gateway's profiles.
-struct Transport {
-    rendered: Option<Rendered>,
-    /// Profile, and since when nothing uses it.
-    profiles: BTreeMap<String, (Profile, Option<Instant>)>,
-    /// The files are as `profiles` says.
-    written: bool,
+    egress: Side<EgressRecord>,
+    ingress: Side<IngressRecord>,
+    /// Grants that no record names any longer, but perhaps one in force whose successor waits.
+    retiring: BTreeSet<String>,
 }
 
 impl Publisher {
-    /// With the gateways that have files; a gateway without is fed all the same.
+    /// With the ways to the gateways; a gateway without one is fed all the same.
     #[must_use]
-    pub fn new(
-        state: Shared,
-        config: ProfilesConfig,
-        egress: Option<Rendered>,
-        ingress: Option<Rendered>,
-    ) -> Self {
-        let transport = |rendered: Option<Rendered>| {
-            let before =
-                rendered.as_ref().map(|rendered| kept::read(rendered.directory())).unwrap_or_default();
-            let unused = |profile: Profile| (profile.id.clone(), (profile, Some(Instant::now())));
-            Transport { rendered, profiles: before.into_iter().map(unused).collect(), written: false }
-        };
-        Self { state, config, egress: transport(egress), ingress: transport(ingress) }
+    pub fn new(state: Shared, egress: Option<Box<dyn Deliver>>, ingress: Option<Box<dyn Deliver>>) -> Self {
+        Self { state, egress: Side::new(egress), ingress: Side::new(ingress), retiring: BTreeSet::new() }
     }
 
-    /// Publishes what became different.
-    ///
-    /// # Errors
-    /// [`FileError`] when Envoy's files cannot be written; the records are not published then, so that none names a
-    /// profile that Envoy cannot know.
-    pub async fn publish(&mut self, changes: &Changes) -> Result<(), FileError> {
-        let egress = self.egress.add(&changes.profiles)?;
-        let ingress = self.ingress.add(&changes.sink_profiles)?;
-        if egress || ingress {
-            tokio::time::sleep(self.config.settle.get()).await;
-        }
+    /// Publishes what became different, `seen` by the store then.
+    pub fn publish(&mut self, changes: &Changes, seen: Instant) {
+        self.egress.profiles(&changes.profiles);
+        self.ingress.profiles(&changes.sink_profiles);
         for (id, spec) in &changes.grants {
             if let Some(spec) = spec {
                 self.state.broker.set(id, spec.clone());
+                self.retiring.remove(id);
+            } else {
+                self.retiring.insert(id.clone());
             }
         }
-        self.records(&changes.egress);
-        self.records(&changes.ingress);
-        for (id, _) in changes.grants.iter().filter(|(_, spec)| spec.is_none()) {
-            self.state.broker.retire(id);
-        }
-        self.egress.release(&changes.profiles);
-        self.ingress.release(&changes.sink_profiles);
-        Ok(())
+        self.egress.records(&self.state, &changes.egress, seen);
+        self.ingress.records(&self.state, &changes.ingress, seen);
+        self.state.metrics.published(seen.elapsed());
+        self.advance();
     }
 
-    fn records<R: FeedRecord>(&self, changes: &[(Arc<str>, Option<Record<R>>)]) {
-        if changes.is_empty() {
-            return;
-        }
-        let revision = self.state.lane(R::VIEW).change(|hub| {
-            for (key, record) in changes {
-                hub.apply(key, record.as_ref());
+    /// Does what is due: publishes records whose profile has arrived, lets go what is unused, tries again what failed.
+    pub fn advance(&mut self) {
+        self.egress.advance(&self.state);
+        self.ingress.advance(&self.state);
+        if !self.waiting() {
+            for id in std::mem::take(&mut self.retiring) {
+                self.state.broker.retire(&id);
             }
-        });
-        self.state.metrics.view(R::VIEW, self.state.lane(R::VIEW).read().len(), revision);
+        }
     }
 
-    /// When the next profile's grace ends, if one is waiting for it.
-    #[must_use]
-    pub fn next_collection(&self) -> Option<Instant> {
-        let waiting = |transport: &Transport| {
-            transport
-                .profiles
-                .values()
-                .filter_map(|(_, since)| *since)
-                .min()
-                .map(|s| s + self.config.grace.get())
+    /// Returns when [`advance`](Self::advance) may have something to do. Dropping the future loses nothing.
+    pub async fn due(&mut self) {
+        let at = [self.egress.due(), self.ingress.due()].into_iter().flatten().min();
+        let time = async {
+            match at {
+                Some(at) => sleep_until(at.into()).await,
+                None => future::pending().await,
+            }
         };
-        [waiting(&self.egress), waiting(&self.ingress)].into_iter().flatten().min()
+        tokio::select! {
+            () = time => {}
+            () = self.egress.changed() => {}
+            () = self.ingress.changed() => {}
+        }
     }
 
-    /// Takes profiles out of Envoy's files whose grace has ended.
-    ///
-    /// # Errors
-    /// [`FileError`]; the next collection tries again.
-    pub fn collect(&mut self) -> Result<(), FileError> {
-        self.egress.collect(self.config.grace.get())?;
-        self.ingress.collect(self.config.grace.get())
+    /// Waits until no record waits, at most until `limit`; says whether that is so.
+    pub async fn settled(&mut self, limit: Instant) -> bool {
+        while self.waiting() {
+            if timeout_at(limit.into(), self.due()).await.is_err() {
+                return false;
+            }
+            self.advance();
+        }
+        true
     }
 
-    /// How many profiles are in the gateways' files.
+    /// How many profiles the gateways are to know.
     #[must_use]
     pub fn profiles(&self) -> usize {
-        self.egress.profiles.len() + self.ingress.profiles.len()
-    }
-}
-
-impl Transport {
-    /// Takes new profiles in, writes the files, and says whether Envoy has to take something new.
-    fn add(&mut self, changes: &ProfileChanges) -> Result<bool, FileError> {
-        for (id, profile) in &changes.added {
-            let profile = Profile { id: id.clone(), trust: trust(&profile.trust) };
-            let known = self.profiles.insert(id.clone(), (profile, None)).is_some();
-            self.written &= known;
-        }
-        self.write()
+        self.egress.count() + self.ingress.count()
     }
 
-    fn release(&mut self, changes: &ProfileChanges) {
-        let now = Instant::now();
-        for id in &changes.unused {
-            if let Some((_, since)) = self.profiles.get_mut(id) {
-                since.get_or_insert(now);
-            }
-        }
-    }
-
-    fn collect(&mut self, grace: Duration) -> Result<(), FileError> {
-        let before = self.profiles.len();
-        self.profiles.retain(|_, (_, since)| since.is_none_or(|since| since.elapsed() < grace));
-        self.written &= before == self.profiles.len();
-        self.write()?;
-        Ok(())
-    }
-
-    /// Writes the files, if anything changed since they were written; says whether any file is different.
-    fn write(&mut self) -> Result<bool, FileError> {
-        let Some(rendered) = self.rendered.as_ref().filter(|_| !self.written) else { return Ok(false) };
-        let profiles = || self.profiles.values().map(|(profile, _)| profile);
-        let changed = rendered.write(profiles())?;
-        kept::write(rendered.directory(), profiles())?;
-        self.written = true;
-        Ok(changed)
-    }
-}
-
-fn trust(trust: &fairlead_model::Trust) -> Trust {
-    match trust {
-        fairlead_model::Trust::Plain => Trust::Plain,
-        fairlead_model::Trust::System => Trust::System,
-        fairlead_model::Trust::Private { ca_pem } => Trust::Private { ca_pem: ca_pem.clone() },
-        fairlead_model::Trust::Unverified => Trust::Unverified,
+    fn waiting(&self) -> bool {
+        self.egress.waiting() || self.ingress.waiting()
     }
 }

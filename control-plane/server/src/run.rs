@@ -32,6 +32,7 @@ use crate::{
     certificates::Certificates,
     config::Config,
     control::Control,
+    deliver::{Deliver, files::Files},
     dial, files,
     gateways::{Addresses, Rendered, reachable},
     grants::{self, broker::Broker},
@@ -120,9 +121,10 @@ pub async fn start(config: &Config, level: LevelSwitch) -> Result<Running, RunEr
     let broker = Broker::new(dialler, config.grants.clone(), metrics.clone());
     let state: Shared = Arc::new(Core::new(broker, metrics, draining.clone(), level.clone()));
 
-    let egress = Rendered::egress(config, &state_directory, &addresses);
-    let ingress = Rendered::ingress(config, &state_directory, &addresses)?;
-    let publisher = Publisher::new(state.clone(), config.profiles.clone(), egress, ingress);
+    let by_files = |gateway| Box::new(Files::new(gateway, config.profiles.clone())) as Box<dyn Deliver>;
+    let egress = Rendered::egress(config, &state_directory, &addresses).map(by_files);
+    let ingress = Rendered::ingress(config, &state_directory, &addresses)?.map(by_files);
+    let publisher = Publisher::new(state.clone(), egress, ingress);
     let index = Index::new(&installation(config, &never));
     let mut control = Control::new(index, publisher, state.clone());
     let store =

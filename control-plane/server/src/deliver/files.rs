@@ -1,0 +1,119 @@
+//! Delivery to an embedded gateway: files that Envoy watches.
+//!
+//! New profiles are written and get a moment to settle. What is unused any longer goes after a grace period, also over a
+//! restart: gateways still have records that name the profiles of the process before ([`kept`]).
+
+mod kept;
+
+use std::{
+    collections::BTreeMap,
+    future,
+    time::{Duration, Instant},
+};
+
+use fairlead_model::Profile;
+use futures_util::future::BoxFuture;
+
+use super::{Deliver, rendered};
+use crate::{config::ProfilesConfig, files::FileError, gateways::Rendered};
+
+/// After files could not be written, the next try comes after this time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// The files of one gateway.
+pub struct Files {
+    gateway: Rendered,
+    config: ProfilesConfig,
+    profiles: BTreeMap<String, Entry>,
+    /// The files are as `profiles` says.
+    written: bool,
+}
+
+struct Entry {
+    profile: fairlead_render::Profile,
+    /// Since when nothing uses it.
+    unused: Option<Instant>,
+    /// When Envoy can be expected to know it; `None`: not in the files yet.
+    settled: Option<Instant>,
+}
+
+impl Files {
+    /// Of a gateway, with the profiles that the process before left in its files.
+    #[must_use]
+    pub fn new(gateway: Rendered, config: ProfilesConfig) -> Self {
+        let now = Instant::now();
+        let before = kept::read(gateway.directory()).into_iter();
+        let profiles = before
+            .map(|profile| (profile.id.clone(), Entry { profile, unused: Some(now), settled: None }))
+            .collect();
+        Self { gateway, config, profiles, written: false }
+    }
+
+    /// Writes the files, and notes when Envoy will have taken them.
+    fn write(&mut self) -> Result<(), FileError> {
+        let profiles = || self.profiles.values().map(|entry| &entry.profile);
+        let changed = self.gateway.write(profiles())?;
+        kept::write(self.gateway.directory(), profiles())?;
+        self.written = true;
+        let settled = Instant::now() + if changed { self.config.settle.get() } else { Duration::ZERO };
+        for entry in self.profiles.values_mut() {
+            entry.settled.get_or_insert(settled);
+        }
+        Ok(())
+    }
+
+    fn collect(&mut self) {
+        let grace = self.config.grace.get();
+        let before = self.profiles.len();
+        self.profiles.retain(|_, entry| entry.unused.is_none_or(|since| since.elapsed() < grace));
+        self.written &= before == self.profiles.len();
+    }
+}
+
+impl Deliver for Files {
+    fn add(&mut self, profile: &Profile) {
+        if let Some(entry) = self.profiles.get_mut(&profile.id) {
+            entry.unused = None;
+        } else {
+            let entry = Entry { profile: rendered(profile), unused: None, settled: None };
+            self.profiles.insert(profile.id.clone(), entry);
+            self.written = false;
+        }
+    }
+
+    fn release(&mut self, id: &str) {
+        if let Some(entry) = self.profiles.get_mut(id) {
+            entry.unused.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn has(&self, id: &str) -> bool {
+        let now = Instant::now();
+        self.profiles.get(id).and_then(|entry| entry.settled).is_some_and(|settled| settled <= now)
+    }
+
+    fn work(&mut self) -> Option<Instant> {
+        self.collect();
+        let now = Instant::now();
+        if !self.written
+            && let Err(error) = self.write()
+        {
+            tracing::error!(%error, "new and unused transport profiles wait until the gateways' files can be written");
+            return Some(now + AGAIN);
+        }
+        let grace = self.config.grace.get();
+        let ends = self.profiles.values().filter_map(|entry| Some(entry.unused? + grace));
+        let settles =
+            self.profiles.values().filter_map(|entry| entry.settled).filter(|settled| *settled > now);
+        ends.chain(settles).min()
+    }
+
+    fn changed(&mut self) -> BoxFuture<'_, ()> {
+        // Only time brings news, and `work` says when.
+        Box::pin(future::pending())
+    }
+
+    fn count(&self) -> usize {
+        self.profiles.len()
+    }
+}

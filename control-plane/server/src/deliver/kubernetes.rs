@@ -1,0 +1,1 @@
+//! Delivery to gateways of a mesh: Istio objects, written by the leader.
