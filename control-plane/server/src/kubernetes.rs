@@ -4,6 +4,7 @@
 //! Istio's roots, [`replicas`] says which replicas live and what they serve. [`Signals`] is what those who write
 //! objects and statuses wait for.
 
+pub mod anchor;
 pub mod authority;
 pub mod lease;
 pub mod replicas;
@@ -12,7 +13,10 @@ pub mod root;
 use std::{fmt::Debug, net::SocketAddr, sync::Arc, time::Duration};
 
 use fairlead_wire::feed::View;
-use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{
+    NamespaceResourceScope,
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
+};
 use kube::{
     Api, Client, Resource,
     config::{KubeConfigOptions, Kubeconfig},
@@ -39,6 +43,8 @@ pub struct Cluster {
     pub identity: Arc<str>,
     /// Where other replicas reach this one's mTLS port.
     pub advertise: Arc<str>,
+    /// Owner of what we write into our own namespace, see [`anchor`].
+    pub owner: Option<OwnerReference>,
 }
 
 /// What parts of one replica tell each other. Clones see the same; nothing here is a secret.
@@ -142,7 +148,17 @@ impl Cluster {
             config: Arc::new(config.clone()),
             identity: identity.into(),
             advertise: advertise.into(),
+            owner: None,
         })
+    }
+
+    /// The same, with what we write into our own namespace owned by the anchor there.
+    ///
+    /// # Errors
+    /// See [`anchor::owner`].
+    pub async fn anchored(mut self) -> Result<Self, KubernetesError> {
+        self.owner = anchor::owner(&self, &self.config.namespace).await?;
+        Ok(self)
     }
 
     /// Objects of a kind in our own namespace.
@@ -162,6 +178,7 @@ impl Cluster {
             name: Some(name.to_owned()),
             namespace: Some(self.config.namespace.clone()),
             labels: Some(labels()),
+            owner_references: self.owner.clone().map(|owner| vec![owner]),
             ..ObjectMeta::default()
         }
     }

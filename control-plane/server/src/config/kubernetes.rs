@@ -19,6 +19,9 @@ pub struct KubernetesConfig {
     pub namespace: String,
     /// Service account that replicas run as: part of the SPIFFE id that they know each other by.
     pub service_account: String,
+    /// ConfigMap that owns whatever we write into a namespace, there and in each gateway's namespace: what we wrote goes
+    /// when it goes. Absent: objects have no owner.
+    pub anchor: Option<String>,
     /// Name of this replica among the others; absent: `HOSTNAME` with a random part.
     pub identity: Option<String>,
     /// `host:port` at which other replicas reach this one's `control.gatewayPort`; absent: `POD_IP` and that port.
@@ -51,6 +54,7 @@ impl Default for KubernetesConfig {
             kubeconfig: None,
             namespace: "kyma-system".to_owned(),
             service_account: "fairlead-control".to_owned(),
+            anchor: None,
             identity: None,
             advertise: None,
             domain: "kyma.local".to_owned(),
