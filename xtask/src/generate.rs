@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    root,
+    chart, root,
     run::{Error, Result, cargo, doing, output},
     tools,
 };
@@ -13,14 +13,22 @@ const SPECIFICATION: &str = "FAIRLEAD_SPECIFICATION";
 
 /// `cargo xtask generate [--check]`.
 pub(crate) fn run(arguments: &[String]) -> Result {
-    if arguments.iter().any(|argument| argument == "--check") { check() } else { write(&root::repository()) }
+    let left_out = if arguments.iter().any(|argument| argument == "--check") {
+        check()?
+    } else {
+        write(&root::repository())?
+    };
+    for what in left_out {
+        println!("left out: {what}");
+    }
+    Ok(())
 }
 
-/// Fails if a generated file differs from what would be made now.
-pub(crate) fn check() -> Result {
+/// Fails if a generated file differs from what would be made now. Returns what could not be made here, and why.
+pub(crate) fn check() -> Result<Vec<String>> {
     let fresh = root::target().join("generated");
     crate::test::empty(&fresh)?;
-    write(&fresh)?;
+    let left_out = write(&fresh)?;
     let drifted: Vec<String> = files_below(&fresh)?
         .into_iter()
         .filter_map(|file| {
@@ -30,28 +38,29 @@ pub(crate) fn check() -> Result {
         })
         .collect();
     if drifted.is_empty() {
-        return Ok(());
+        return Ok(left_out);
     }
     Err(Error::new(format!("run `cargo xtask generate` and commit: {}", drifted.join(", "))))
 }
 
-fn write(directory: &Path) -> Result {
+fn write(directory: &Path) -> Result<Vec<String>> {
     let schema = output(cargo().args(["run", "--quiet", "--package", "fairlead", "--", "schema"]))?;
     put(&directory.join("istio/docs/fairlead.schema.json"), &schema)?;
     let crds = directory.join("istio/crds");
     doing("cannot make a directory", std::fs::create_dir_all(&crds))?;
     let example = ["run", "--quiet", "--package", "fairlead-resources", "--example", "crds", "--"];
     output(cargo().args(example).arg(&crds))?;
+    let left_out = chart::write(directory)?;
     if let Some(specification) = std::env::var_os(SPECIFICATION) {
         let lists = directory.join("wasm-tests/cases/spec");
         doing("cannot make a directory", std::fs::create_dir_all(&lists))?;
         let script = root::repository().join("wasm-tests/cases/extract.py");
         output(std::process::Command::new(tools::python()?).arg(script).arg(specification).arg(lists))?;
     }
-    Ok(())
+    Ok(left_out)
 }
 
-fn put(file: &Path, text: &str) -> Result {
+pub(crate) fn put(file: &Path, text: &str) -> Result {
     if let Some(directory) = file.parent() {
         doing("cannot make a directory", std::fs::create_dir_all(directory))?;
     }

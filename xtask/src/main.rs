@@ -5,9 +5,12 @@
 mod bench;
 mod build;
 mod cases;
+mod chart;
 mod ci;
 mod fuzz;
 mod generate;
+mod images;
+mod kind;
 mod layers;
 mod mesh;
 mod root;
@@ -29,7 +32,9 @@ cargo xtask COMMAND
   ci [--full]            format, lints, tests, fuzzing, drift checks: what CI runs
   bench [--quick] [ROW…] the numbers, against the bars of the design
   fuzz [SECONDS]         each fuzz target for so long (60 s by default)
-  generate [--check]     what is made from types: configuration schema, CRDs, case lists
+  generate [--check]     what is made from types: configuration schema, CRDs, chart, case lists
+  kind up | test | down  the same in a cluster in Docker, for those who have Docker
+  images                 container image and the module's, as OCI layouts without a daemon
   build                  module and binaries, with the module's size and exports
   tools                  install everything that the other commands would
 ";
@@ -46,6 +51,8 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::run(rest),
         Some("generate") => generate::run(rest),
         Some("build") => build::run(),
+        Some("kind") => kind::run(rest),
+        Some("images") => images::run().map(drop),
         Some("tools") => tools::install_all(),
         Some("help" | "--help" | "-h") | None => {
             println!("{USAGE}");
