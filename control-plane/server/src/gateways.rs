@@ -1,4 +1,7 @@
-//! The embedded gateways' files: rendered from configuration and transport profiles, written where Envoy watches.
+//! The embedded gateways' files: rendered from configuration and transport profiles, written where Envoy watches. Gateways
+//! of a mesh are described in [`mesh`].
+
+pub mod mesh;
 
 use std::{
     collections::BTreeMap,
@@ -130,16 +133,7 @@ fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> G
     let gateways = &config.gateways;
     let node = format!("fairlead-{}", view.as_str());
     let mut gateway = Gateway::new(&node, state.join(view.as_str()), absolute(&gateways.module), control);
-    let milliseconds = |span: crate::config::Span| u64::try_from(span.get().as_millis()).unwrap_or(u64::MAX);
-    gateway.plugin = PluginConfig {
-        hold_ms: u32::try_from(milliseconds(gateways.hold)).unwrap_or(u32::MAX),
-        max_held: gateways.max_held,
-        stale_warning_ms: milliseconds(gateways.stale_warning),
-        max_staleness_ms: milliseconds(gateways.max_staleness),
-        ..PluginConfig::default()
-    };
-    gateway.plugin.control.authority.clone_from(&config.control.server_name);
-    gateway.plugin.control.wait_ms = wait(gateway.plugin.control.wait_ms, gateways);
+    gateway.plugin = plugin(config);
     gateway.system_ca = absolute(&config.targets.system_ca());
     gateway.allow.clone_from(&config.targets.allow);
     gateway.never.extend([addresses.gateways, addresses.health, addresses.metrics].map(reachable));
@@ -151,6 +145,22 @@ fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> G
     gateway.request_headers_timeout = gateways.request_headers_timeout.get();
     gateway.keep_alive = gateways.keep_alive.get();
     gateway
+}
+
+/// What the plugin is told, but for hosts and listeners.
+fn plugin(config: &Config) -> PluginConfig {
+    let gateways = &config.gateways;
+    let milliseconds = |span: crate::config::Span| u64::try_from(span.get().as_millis()).unwrap_or(u64::MAX);
+    let mut plugin = PluginConfig {
+        hold_ms: u32::try_from(milliseconds(gateways.hold)).unwrap_or(u32::MAX),
+        max_held: gateways.max_held,
+        stale_warning_ms: milliseconds(gateways.stale_warning),
+        max_staleness_ms: milliseconds(gateways.max_staleness),
+        ..PluginConfig::default()
+    };
+    plugin.control.authority.clone_from(&config.control.server_name);
+    plugin.control.wait_ms = wait(plugin.control.wait_ms, gateways);
+    plugin
 }
 
 /// How long a poll is held, milliseconds: at most `longest`, and short enough that a view without changes is confirmed

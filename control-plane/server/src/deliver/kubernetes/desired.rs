@@ -1,0 +1,95 @@
+//! What should be in a gateway's namespace: rendered from configuration and from what changes while the process runs.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use fairlead_render::{
+    Profile,
+    mesh::{self, MeshEgress, MeshGateway, MeshIngress, Module},
+};
+use serde_json::Value;
+
+use crate::{
+    config::{Config, MeshEgressConfig, MeshIngressConfig},
+    gateways::mesh::{Current, egress, host, ingress},
+    kubernetes::Cluster,
+};
+
+/// Which gateway.
+#[derive(Clone)]
+pub(super) enum Which {
+    Egress(MeshEgressConfig),
+    Ingress(MeshIngressConfig),
+}
+
+impl Which {
+    pub(super) fn namespace(&self) -> &str {
+        match self {
+            Self::Egress(egress) => &egress.namespace,
+            Self::Ingress(ingress) => &ingress.namespace,
+        }
+    }
+
+    /// The ingress gateway's host name.
+    pub(super) fn host(&self, cluster: &Cluster) -> Option<(&MeshIngressConfig, String)> {
+        match self {
+            Self::Egress(_) => None,
+            Self::Ingress(ingress) => Some((ingress, host(&cluster.config, ingress))),
+        }
+    }
+}
+
+/// The gateway as it is to be rendered now.
+pub(super) enum Rendered {
+    Egress(MeshEgress),
+    Ingress(MeshIngress),
+}
+
+impl Rendered {
+    pub(super) fn new(
+        which: &Which,
+        config: &Config,
+        cluster: &Cluster,
+        ca: &str,
+        never: &Arc<[SocketAddr]>,
+    ) -> Self {
+        let current = Current { ca, never };
+        match which {
+            Which::Egress(gateway) => Self::Egress(egress(config, &cluster.config, gateway, &current)),
+            Which::Ingress(gateway) => Self::Ingress(ingress(config, &cluster.config, gateway, &current)),
+        }
+    }
+
+    /// The fixed objects.
+    pub(super) fn fixed(&self) -> Vec<Value> {
+        match self {
+            Self::Egress(egress) => mesh::egress(egress),
+            Self::Ingress(ingress) => mesh::ingress(ingress),
+        }
+    }
+
+    /// The plugin's object; `push` differs when it is to be pushed although nothing is different.
+    pub(super) fn plugin(&self, module: &Module, push: Option<&str>) -> Value {
+        let mut object = match self {
+            Self::Egress(egress) => egress.plugin(module),
+            Self::Ingress(ingress) => ingress.plugin(module),
+        };
+        if let (Some(push), Some(metadata)) =
+            (push, object.get_mut("metadata").and_then(Value::as_object_mut))
+        {
+            metadata.insert("annotations".to_owned(), serde_json::json!({ super::PUSHED: push }));
+        }
+        object
+    }
+
+    /// A transport profile's object.
+    pub(super) fn profile(&self, profile: &Profile) -> Value {
+        mesh::profile(self.gateway(), profile)
+    }
+
+    fn gateway(&self) -> &MeshGateway {
+        match self {
+            Self::Egress(egress) => &egress.gateway,
+            Self::Ingress(ingress) => &ingress.gateway,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Addresses that no target may have, as far as they are known: the API server, the control plane, the gateways' Services
+//! (decision 26).
+//!
+//! Addresses of pods are not among them: they come and go, and each change of a gateway's guard is a new listener. What is
+//! behind them is guarded by itself: the control plane by mTLS and by what its plain ports demand.
+
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+
+use k8s_openapi::api::core::v1::Service;
+use kube::{Api, api::ListParams, config::Kubeconfig};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    config::Config,
+    kubernetes::{CALL, Cluster, call},
+    state::drained,
+};
+
+/// The list as it is now. What cannot be found out is left out, and said.
+pub(super) async fn known(cluster: &Cluster, config: &Config) -> Arc<[SocketAddr]> {
+    let mut known = BTreeSet::new();
+    let control = &cluster.config.control;
+    let mut names =
+        vec![(control.host.clone(), control.port), (control.host.clone(), config.control.health_port)];
+    names.extend(config.control.internal_port.map(|port| (control.host.clone(), port)));
+    names.extend(api_server(cluster));
+    for (host, port) in names {
+        match timeout(CALL, tokio::net::lookup_host((host.as_str(), port))).await {
+            Ok(Ok(addresses)) => known.extend(addresses),
+            Ok(Err(error)) => {
+                tracing::warn!(host, %error, "a name of our own cannot be resolved; targets are not compared with it")
+            }
+            Err(_) => tracing::warn!(
+                host,
+                "a name of our own is not resolved in time; targets are not compared with it"
+            ),
+        }
+    }
+    let egress = cluster.config.egress.iter().map(|egress| &egress.namespace);
+    let ingress = cluster.config.ingress.iter().map(|ingress| &ingress.namespace);
+    for namespace in egress.chain(ingress) {
+        match services(cluster, namespace).await {
+            Ok(services) => known.extend(services),
+            Err(error) => tracing::warn!(%error, "targets are not compared with the gateway's Services"),
+        }
+    }
+    known.into_iter().collect()
+}
+
+/// Keeps the list up to date until the process drains.
+pub(super) async fn follow(
+    cluster: Cluster,
+    config: Config,
+    told: watch::Sender<Arc<[SocketAddr]>>,
+    mut draining: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            () = drained(&mut draining) => return,
+            () = sleep(cluster.config.resync.get()) => {}
+        }
+        let now = known(&cluster, &config).await;
+        told.send_if_modified(|before| {
+            *before != now && {
+                *before = now;
+                true
+            }
+        });
+    }
+}
+
+/// Where the API server is: as pods are told, and as the kubeconfig says.
+fn api_server(cluster: &Cluster) -> Vec<(String, u16)> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let told = variable("KUBERNETES_SERVICE_HOST")
+        .zip(variable("KUBERNETES_SERVICE_PORT").and_then(|port| port.parse().ok()));
+    let file = cluster.config.kubeconfig.as_deref().and_then(|path| Kubeconfig::read_from(path).ok());
+    let servers = file.into_iter().flat_map(|file| file.clusters).filter_map(|named| named.cluster?.server);
+    let named = servers.filter_map(|server| {
+        let url = url::Url::parse(&server).ok()?;
+        Some((url.host_str()?.trim_matches(['[', ']']).to_owned(), url.port_or_known_default()?))
+    });
+    told.into_iter().chain(named).collect()
+}
+
+async fn services(
+    cluster: &Cluster,
+    namespace: &str,
+) -> Result<Vec<SocketAddr>, crate::kubernetes::KubernetesError> {
+    let api: Api<Service> = Api::namespaced(cluster.client.clone(), namespace);
+    let listed =
+        call("list", format!("Services in {namespace}"), async { api.list(&ListParams::default()).await });
+    let specs = listed.await?.items.into_iter().filter_map(|service| service.spec);
+    let addresses = specs.flat_map(|spec| {
+        let ports: Vec<u16> =
+            spec.ports.into_iter().flatten().filter_map(|port| u16::try_from(port.port).ok()).collect();
+        let hosts = spec.cluster_ips.into_iter().flatten().filter_map(|ip| ip.parse().ok());
+        hosts
+            .flat_map(|ip| ports.iter().map(move |port| SocketAddr::new(ip, *port)).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    });
+    Ok(addresses.collect())
+}

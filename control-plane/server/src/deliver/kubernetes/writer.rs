@@ -1,0 +1,413 @@
+//! One gateway's objects: the leader makes what the API server has into what should be there; followers only look.
+//!
+//! An object is written when it differs from what should be there, whoever made it differ, and never otherwise. What we
+//! wrote once and nothing needs any longer is deleted, transport profiles after their grace period. The plugin comes when
+//! everything else is there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use fairlead_render::mesh::Module;
+use futures_util::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::sleep_until};
+
+use super::{
+    desired::{Rendered, Which},
+    object::{Key, Kind, content, profile, same, written_by_us},
+    profiles::{Needed, There},
+    secrets::{self, Sources},
+    seen::{self, Seen},
+};
+use crate::{
+    config::Config,
+    kubernetes::{Cluster, KubernetesError, MANAGER, Pushes, Signals, anchor, call},
+    state::drained,
+};
+
+/// After a failed write the next try comes after this time, twice as long each time up to [`LONGEST`].
+const AGAIN: Duration = Duration::from_secs(1);
+/// See [`AGAIN`].
+const LONGEST: Duration = Duration::from_secs(30);
+/// How many objects are written at once.
+const AT_ONCE: usize = 8;
+
+/// What the writer listens to.
+pub(super) struct Inputs {
+    pub(super) signals: Signals,
+    pub(super) needed: watch::Receiver<Needed>,
+    pub(super) never: watch::Receiver<Arc<[SocketAddr]>>,
+    /// Of the ingress gateway.
+    pub(super) sources: watch::Receiver<Sources>,
+    pub(super) draining: watch::Receiver<bool>,
+}
+
+/// The writer of one gateway's objects.
+pub(super) struct Writer {
+    which: Which,
+    cluster: Cluster,
+    config: Arc<Config>,
+    inputs: Inputs,
+    there: watch::Sender<There>,
+    seen: Seen,
+    /// Owner of what we write in this namespace.
+    owner: Option<OwnerReference>,
+    desired: BTreeMap<Key, Value>,
+    /// Objects that may differ from what they should be.
+    dirty: BTreeSet<Key>,
+    /// Since when nothing needs these.
+    unneeded: BTreeMap<Key, Instant>,
+    /// How often the plugin was pushed again when its object was last made, and what its object says of it.
+    pushed: Pushes,
+    push: Option<String>,
+    /// When to try again what failed, and how long after that.
+    retry: Option<Instant>,
+    pause: Duration,
+}
+
+impl Writer {
+    pub(super) fn new(
+        which: Which,
+        cluster: Cluster,
+        config: Arc<Config>,
+        inputs: Inputs,
+        there: watch::Sender<There>,
+    ) -> Self {
+        Self {
+            which,
+            cluster,
+            config,
+            inputs,
+            there,
+            seen: Seen::default(),
+            owner: None,
+            desired: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            unneeded: BTreeMap::new(),
+            pushed: Pushes::default(),
+            push: None,
+            retry: None,
+            pause: AGAIN,
+        }
+    }
+
+    /// Runs until the process drains.
+    pub(super) async fn run(mut self) {
+        let namespace = self.which.namespace().to_owned();
+        let mut news = seen::watch(&self.cluster.client, &namespace);
+        self.render();
+        loop {
+            let wake = self.wake();
+            let Inputs { signals, needed, never, sources, draining } = &mut self.inputs;
+            let Signals { leadership, ca, module, pushes, .. } = signals;
+            let mut rendered = true;
+            tokio::select! {
+                () = drained(draining) => return,
+                Some((kind, event)) = news.next() => {
+                    rendered = false;
+                    match event {
+                        Ok(event) => self.take(kind, event),
+                        Err(error) => tracing::warn!(kind = kind.name(), namespace, %error, "our objects cannot be watched"),
+                    }
+                }
+                () = changed(needed) => {}
+                () = changed(never) => {}
+                () = changed(sources) => {}
+                () = changed(leadership) => {}
+                () = changed(ca) => {}
+                () = changed(module) => {}
+                () = changed(pushes) => {}
+                () = wake => rendered = false,
+            }
+            if rendered {
+                self.render();
+            }
+            self.reconcile().await;
+        }
+    }
+
+    /// When something is due by itself.
+    fn wake(&self) -> impl Future<Output = ()> + use<> {
+        let grace = self.config.profiles.grace.get();
+        let collected = self.unneeded.values().map(|since| *since + grace);
+        let at = collected.chain(self.retry).min();
+        async move {
+            match at {
+                Some(at) => sleep_until(at.into()).await,
+                None => future::pending().await,
+            }
+        }
+    }
+
+    fn take(&mut self, kind: Kind, event: kube::runtime::watcher::Event<DynamicObject>) {
+        let keys = self.seen.take(kind, event);
+        let profiles = keys.iter().any(|key| key.kind == Kind::EnvoyFilter) || kind == Kind::EnvoyFilter;
+        self.dirty.extend(keys);
+        if profiles {
+            self.tell();
+        }
+    }
+
+    /// Tells which profiles are there.
+    fn tell(&self) {
+        let there: BTreeMap<_, _> = self.seen.profiles().map(|(id, since)| (id.to_owned(), since)).collect();
+        self.there.send_if_modified(|before| {
+            **before != there && {
+                *before = Arc::new(there);
+                true
+            }
+        });
+    }
+
+    /// Makes the desired objects anew; what is different among them is to be looked at.
+    fn render(&mut self) {
+        let ca = self.inputs.signals.ca.borrow_and_update().clone();
+        let never = self.inputs.never.borrow_and_update().clone();
+        let rendered = Rendered::new(&self.which, &self.config, &self.cluster, &ca, &never);
+        let mut objects = rendered.fixed();
+        let module = self.inputs.signals.module.borrow_and_update().clone();
+        self.note_push();
+        objects.extend(module.map(|sha256| {
+            let url = format!("{}/{sha256}.wasm", self.cluster.config.module.url.trim_end_matches('/'));
+            rendered.plugin(&Module { url, sha256: sha256.to_string() }, self.push.as_deref())
+        }));
+        objects.extend(self.secrets(&ca));
+        for profile in self.inputs.needed.borrow_and_update().profiles.values() {
+            objects.push(rendered.profile(profile));
+        }
+        self.inputs.signals.leadership.borrow_and_update();
+        if let Some(owner) = &self.owner {
+            for metadata in
+                objects.iter_mut().filter_map(|object| object.get_mut("metadata")?.as_object_mut())
+            {
+                metadata.insert("ownerReferences".to_owned(), json!([owner]));
+            }
+        }
+        let desired: BTreeMap<Key, Value> =
+            objects.into_iter().filter_map(|object| Some((Key::of(&object)?, object))).collect();
+        let differs = |key: &&Key| desired.get(*key) != self.desired.get(*key);
+        self.dirty.extend(desired.keys().chain(self.desired.keys()).filter(differs).cloned());
+        self.dirty.extend(self.seen.keys().filter(|key| !desired.contains_key(*key)).cloned());
+        self.desired = desired;
+    }
+
+    /// A plugin that is to be pushed again differs in an annotation.
+    fn note_push(&mut self) {
+        let pushes = *self.inputs.signals.pushes.borrow_and_update();
+        let (before, now) = match self.which {
+            Which::Egress(_) => (self.pushed.egress, pushes.egress),
+            Which::Ingress(_) => (self.pushed.ingress, pushes.ingress),
+        };
+        self.pushed = pushes;
+        if now > before {
+            self.push = Some(jiff::Timestamp::now().to_string());
+            self.dirty.extend(self.desired.keys().filter(|key| key.kind == Kind::WasmPlugin).cloned());
+        }
+    }
+
+    fn secrets(&mut self, ca: &str) -> Vec<Value> {
+        let sources = self.inputs.sources.borrow_and_update();
+        let Some((ingress, host)) = self.which.host(&self.cluster).filter(|_| sources.complete()) else {
+            return Vec::new();
+        };
+        let key = Key { kind: Kind::Secret, name: crate::gateways::mesh::CREDENTIAL.to_owned() };
+        // A pair that was made in this run stays until it is seen.
+        let made = self.desired.get(&key).and_then(|made| serde_json::from_value(made.clone()).ok());
+        let there = self.seen.get(&key).cloned().or(made);
+        match secrets::wanted(ingress, &host, &sources, there.as_ref(), ca) {
+            Ok(secrets) => secrets,
+            Err(error) => {
+                tracing::error!(%error, "the ingress gateway gets no certificate");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Writes and deletes what is to be, if this replica leads.
+    async fn reconcile(&mut self) {
+        if !self.seen.complete() || !self.leading() {
+            return;
+        }
+        if self.retry.is_some_and(|retry| retry > Instant::now()) {
+            return;
+        }
+        if self.dirty.iter().any(|key| self.differs(key))
+            && let Err(error) = self.own().await
+        {
+            tracing::error!(%error, "the gateway's objects cannot be written");
+            self.again();
+            return;
+        }
+        let mut failed = BTreeSet::new();
+        for kind in Kind::ALL {
+            // Before the gateway loads the plugin everything that the plugin needs is there.
+            if kind == Kind::WasmPlugin && !failed.is_empty() {
+                break;
+            }
+            let (mine, others): (BTreeSet<_>, _) =
+                std::mem::take(&mut self.dirty).into_iter().partition(|key| key.kind == kind);
+            self.dirty = others;
+            let written = self.write(&mine).await;
+            failed.extend(written);
+            failed.extend(self.collect(kind).await);
+        }
+        if failed.is_empty() {
+            (self.retry, self.pause) = (None, AGAIN);
+        } else {
+            self.again();
+            self.dirty.extend(failed);
+        }
+    }
+
+    fn again(&mut self) {
+        self.retry = Some(Instant::now() + self.pause);
+        self.pause = LONGEST.min(self.pause * 2);
+    }
+
+    /// Finds the owner of what is about to be written; where it has gone, so shall we.
+    async fn own(&mut self) -> Result<(), KubernetesError> {
+        let owner = anchor::owner(&self.cluster, self.which.namespace()).await?;
+        if owner != self.owner {
+            self.owner = owner;
+            self.render();
+        }
+        Ok(())
+    }
+
+    /// Whether an object that should be there is not, or is another.
+    fn differs(&self, key: &Key) -> bool {
+        let Some(wanted) = self.desired.get(key) else { return false };
+        self.seen.get(key).is_none_or(|there| !same(there, wanted) || unpushed(there, wanted))
+    }
+
+    fn leading(&self) -> bool {
+        self.inputs.signals.leadership.borrow().leading
+    }
+
+    /// Writes those of these objects that differ; gives back what failed.
+    async fn write(&mut self, keys: &BTreeSet<Key>) -> Vec<Key> {
+        let different = keys.iter().filter(|key| self.differs(key));
+        let different: Vec<_> =
+            different.filter_map(|key| Some((key.clone(), self.desired.get(key)?.clone()))).collect();
+        let (cluster, namespace) = (&self.cluster, self.which.namespace());
+        let writes = different.into_iter().map(|(key, object)| async move {
+            let written = apply(cluster, namespace, &key, &object).await;
+            (key, written)
+        });
+        let results: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        let mut failed = Vec::new();
+        for (key, result) in results {
+            match result {
+                Ok(object) => {
+                    tracing::info!(kind = key.kind.name(), name = key.name, "an object was written");
+                    self.seen.set(key.kind, object);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a gateway's object cannot be written; it is tried again");
+                    failed.push(key);
+                }
+            }
+        }
+        self.tell();
+        failed
+    }
+
+    /// Deletes objects of a kind that we wrote and nothing needs; gives back what failed.
+    async fn collect(&mut self, kind: Kind) -> Vec<Key> {
+        let grace = self.config.profiles.grace.get();
+        let counted = self.inputs.needed.borrow().complete;
+        let plugin = self.inputs.signals.module.borrow().is_some();
+        let sources = self.inputs.sources.borrow().complete();
+        let mut due = Vec::new();
+        let mut waiting = BTreeSet::new();
+        for key in self.seen.keys().filter(|key| key.kind == kind && !self.desired.contains_key(*key)) {
+            let Some(object) = self.seen.get(key).filter(|object| written_by_us(object)) else { continue };
+            let known = match kind {
+                Kind::WasmPlugin => plugin,
+                Kind::Secret => sources,
+                Kind::EnvoyFilter => counted,
+                Kind::Telemetry | Kind::VirtualService | Kind::Gateway => true,
+            };
+            // Before everything is counted, an object that seems to be of no use may be needed.
+            if !known {
+                continue;
+            }
+            if profile(object).is_none() {
+                due.push(key.clone());
+                continue;
+            }
+            waiting.insert(key.clone());
+            let since = *self.unneeded.entry(key.clone()).or_insert_with(Instant::now);
+            if since.elapsed() >= grace {
+                due.push(key.clone());
+            }
+        }
+        self.unneeded.retain(|key, _| key.kind != kind || waiting.contains(key));
+        let mut failed = Vec::new();
+        for key in due {
+            let api = key.kind.api(&self.cluster.client, self.which.namespace());
+            let what = format!("{} {}/{}", key.kind.name(), self.which.namespace(), key.name);
+            match call("delete", what, api.delete(&key.name, &DeleteParams::default())).await {
+                Ok(_) => {
+                    tracing::info!(
+                        kind = key.kind.name(),
+                        name = key.name,
+                        "an object that nothing needs was deleted"
+                    );
+                    self.unneeded.remove(&key);
+                }
+                Err(KubernetesError::Call { source, .. }) if not_found(&source) => {}
+                Err(error) => {
+                    tracing::error!(%error, "an object that nothing needs cannot be deleted");
+                    failed.push(key);
+                }
+            }
+        }
+        failed
+    }
+}
+
+/// Writes an object as its one manager. Fields that somebody else added stay through that; then it is replaced as a whole.
+async fn apply(
+    cluster: &Cluster,
+    namespace: &str,
+    key: &Key,
+    object: &Value,
+) -> Result<DynamicObject, KubernetesError> {
+    let what = || format!("{} {namespace}/{}", key.kind.name(), key.name);
+    let api = key.kind.api(&cluster.client, namespace);
+    let manager = PatchParams::apply(MANAGER).force();
+    let written = call("write", what(), api.patch(&key.name, &manager, &Patch::Apply(object))).await?;
+    if same(&written, object) {
+        return Ok(written);
+    }
+    let mut whole = written.clone();
+    whole.data = Value::Object(content(object));
+    let manager = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    call("write", what(), api.replace(&key.name, &manager, &whole)).await
+}
+
+/// Whether the plugin is to be pushed again, and was not yet.
+fn unpushed(there: &DynamicObject, wanted: &Value) -> bool {
+    let wanted = wanted.pointer("/metadata/annotations").and_then(|all| all.get(super::PUSHED));
+    let there = there.metadata.annotations.as_ref().and_then(|all| all.get(super::PUSHED));
+    wanted.is_some() && wanted.and_then(Value::as_str) != there.map(String::as_str)
+}
+
+fn not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// As [`watch::Receiver::changed`], for ever after the sender has gone.
+async fn changed<T>(receiver: &mut watch::Receiver<T>) {
+    if receiver.changed().await.is_err() {
+        future::pending::<()>().await;
+    }
+}
