@@ -78,6 +78,7 @@ impl Control {
                     }
                     self.index.delete(&reference);
                 }
+                Event::Release(reference) => self.index.release(&reference),
             }
         }
         self.objects = batch.objects;
@@ -108,11 +109,11 @@ impl Control {
                     document,
                     field,
                     reason,
-                    "a manifest cannot be used; its last good state stays"
+                    "something stored cannot be read or used; its last good state stays"
                 );
             }
             if problems.is_empty() && !self.store_problems.is_empty() {
-                tracing::info!("all manifests can be used again");
+                tracing::info!("everything stored can be used again");
             }
             self.store_problems = problems;
         }
@@ -180,7 +181,7 @@ impl Control {
 fn latest(events: Vec<Event>) -> Vec<Event> {
     let reference = |event: &Event| match event {
         Event::Apply { object, .. } => object.reference(),
-        Event::Delete(reference) => reference.clone(),
+        Event::Delete(reference) | Event::Release(reference) => reference.clone(),
     };
     let mut last = HashMap::new();
     for (at, event) in events.iter().enumerate() {

@@ -1,10 +1,11 @@
 //! Where objects come from: one trait, so that everything above is one code path (design decision 15).
 //!
 //! A store gives batches: first everything that is there, in as many pieces as keep memory small ([`Batch::more`]), then
-//! one for each change. Today there is the
-//! [`directory`] of manifests; the Kubernetes API comes with #5.
+//! one for each change. There are the
+//! [`directory`] of manifests and the [`kubernetes`] API.
 
 pub mod directory;
+pub mod kubernetes;
 
 use std::{fmt, sync::Arc, time::Instant};
 
@@ -19,11 +20,13 @@ pub enum Event {
     Apply {
         /// The object.
         object: Object,
-        /// Where it is defined: a file relative to the directory of resources.
+        /// Where it is defined: a file relative to the directory of resources, or `Application/name`.
         origin: Arc<str>,
     },
     /// The object is gone.
     Delete(ObjectRef),
+    /// The Secret is there, but no Application names it any longer: its values may be forgotten.
+    Release(ObjectRef),
 }
 
 /// Changes that belong together.
@@ -45,7 +48,8 @@ pub struct Batch {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreProblem {
-    /// File, relative to the directory of resources.
+    /// File, relative to the directory of resources; or the object, as `Application/name`, or what cannot be read, as
+    /// `secrets in namespace shop`.
     pub file: String,
     /// Document within the file, counted from 1; absent: the file as a whole.
     pub document: Option<usize>,
