@@ -9,12 +9,16 @@
 //! cargo --config "target.'cfg(unix)'.runner='$PWD/target/debug/fairlead-enter'" test -p fairlead-mesh --test smoke
 //! ```
 //!
-//! A test file is a program with one mesh ([`mesh`]); its cases run in threads and share it, each with namespaces or
-//! names of its own. A case that takes something away from all (the API server, istiod) goes into a file of its own, or
-//! starts a mesh of its own.
+//! A test file is a program with one mesh at a time: a bare one ([`mesh`]) or one with Fairlead installed ([`bed`],
+//! [`MeshBed`]). Its cases run in threads and share it, each with namespaces or names of its own. A case that takes
+//! something away from all (the API server, istiod, replicas) goes into a file of its own.
+
+pub mod bed;
+pub mod kubelet;
 
 use std::sync::OnceLock;
 
+pub use bed::MeshBed;
 use fairlead_testkit::{Result, mesh::Mesh};
 
 /// The mesh that the cases of a test program share, started at its first use. It ends with the program.
@@ -24,4 +28,14 @@ use fairlead_testkit::{Result, mesh::Mesh};
 pub fn mesh() -> Result<&'static Mesh> {
     static MESH: OnceLock<Result<Mesh>> = OnceLock::new();
     MESH.get_or_init(Mesh::start).as_ref().map_err(Clone::clone)
+}
+
+/// The installation with its defaults that the cases of a test program share, started at its first use. It ends with
+/// the program; the last case of it should be the search for leaked secrets ([`MeshBed::check`]).
+///
+/// # Errors
+/// It does not start; every case gets the same words.
+pub fn bed() -> Result<&'static MeshBed> {
+    static BED: OnceLock<Result<MeshBed>> = OnceLock::new();
+    BED.get_or_init(|| MeshBed::start(|_| Ok(()))).as_ref().map_err(Clone::clone)
 }

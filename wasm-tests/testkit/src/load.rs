@@ -13,10 +13,12 @@ use std::{
 };
 
 pub use report::Report;
+use tokio::sync::watch;
 
 use crate::{
     Error, Result,
     http::{Request, Tls},
+    wait,
 };
 
 /// Judges an answer: status and body. A `false` is counted as a wrong answer.
@@ -38,8 +40,11 @@ struct Shared {
     load: Load,
     stop: AtomicBool,
     next: AtomicU64,
+    ended: AtomicU64,
     limit: u64,
     begin: Instant,
+    /// Whether next requests are sent; false while paused.
+    sends: watch::Sender<bool>,
 }
 
 impl Load {
@@ -111,8 +116,10 @@ impl Load {
             load: self.clone(),
             stop: AtomicBool::new(false),
             next: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
             limit,
             begin: Instant::now(),
+            sends: watch::Sender::new(true),
         });
         let connector = self.tls.as_ref().map(|tls| client::connector(tls, self.address)).transpose()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -139,6 +146,9 @@ async fn all(shared: Arc<Shared>, connector: Option<client::Connector>) -> Repor
 impl Shared {
     /// The next request's bytes, when it is time for it; none when it is time to end.
     async fn request(&self) -> Option<&[u8]> {
+        if !*self.sends.borrow() {
+            let _ = self.sends.subscribe().wait_for(|sends| *sends).await;
+        }
         if self.stop.load(Ordering::Relaxed) {
             return None;
         }
@@ -152,6 +162,11 @@ impl Shared {
         }
         let index = usize::try_from(number % self.load.requests.len().max(1) as u64).unwrap_or(0);
         self.load.requests.get(index).map(Vec::as_slice)
+    }
+
+    /// What [`request`](Self::request) gave was answered, or failed.
+    fn request_ended(&self) {
+        self.ended.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -168,12 +183,35 @@ impl Running {
         self.shared.next.load(Ordering::Relaxed)
     }
 
+    /// Requests that ended so far, with an answer or without.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.shared.ended.load(Ordering::Acquire)
+    }
+
+    /// Sends nothing more until [`resume`](Self::resume), and waits for the answers that are under way. Connections
+    /// stay open.
+    ///
+    /// # Errors
+    /// They do not come within [`wait::START`].
+    pub fn pause(&self) -> Result {
+        self.shared.sends.send_replace(false);
+        let all = || (self.ended() == self.begun()).then_some(());
+        wait::until("the answers under way", wait::START, all)
+    }
+
+    /// Goes on sending.
+    pub fn resume(&self) {
+        self.shared.sends.send_replace(true);
+    }
+
     /// Ends it after the answers that are under way.
     ///
     /// # Errors
     /// The generator itself failed.
     pub fn stop(self) -> Result<Report> {
         self.shared.stop.store(true, Ordering::Relaxed);
+        self.resume();
         self.join()
     }
 

@@ -176,7 +176,7 @@ impl Mesh {
         Gateway::start(self, self.pod(namespace, service_account, name, labels)?, workers)
     }
 
-    /// Resident memory of etcd, API server and istiod, bytes. [`Gateway::memory`] and [`Pod::memory`] say the rest.
+    /// Resident memory of etcd, API server and istiod, bytes. [`Gateway::memory`] says the rest.
     ///
     /// # Errors
     /// One does not run.
@@ -195,6 +195,12 @@ impl Mesh {
             .into_iter()
             .map(|component| (format!("log of {}", component.name()), component.log()))
             .collect()
+    }
+
+    /// Port of the API server at [`host`](Self::host).
+    #[must_use]
+    pub fn api_port(&self) -> u16 {
+        api_server::PORT
     }
 
     /// Address of the machine as pods see it: the API server and istiod are there.

@@ -47,6 +47,7 @@ pub(super) async fn drive(shared: Arc<Shared>, connector: Option<Connector>) -> 
                 Ok(connection) => connection,
                 Err(error) => {
                     report.failure(&format!("connect: {}", name(error.kind())));
+                    shared.request_ended();
                     tokio::task::yield_now().await;
                     continue;
                 }
@@ -64,6 +65,7 @@ pub(super) async fn drive(shared: Arc<Shared>, connector: Option<Connector>) -> 
             }
             Err(error) => report.failure(&name(error.kind())),
         }
+        shared.request_ended();
     }
     report
 }

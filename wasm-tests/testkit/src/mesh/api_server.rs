@@ -2,17 +2,11 @@
 
 use std::{ffi::OsString, net::SocketAddr};
 
-use super::{
-    HOST,
-    component::{Component, Plan},
-    etcd,
-    pki::Pki,
-    state::State,
-    tool,
-};
+use super::{HOST, component::Component, etcd, pki::Pki, state::State, tool};
 use crate::{
     Result,
     http::{self, Request, Tls},
+    process::Process,
 };
 
 /// Where it serves.
@@ -49,11 +43,6 @@ pub(super) fn start(state: &State, pki: &Pki) -> Result<Component> {
         let address = SocketAddr::from((HOST, PORT));
         http::call_tls(address, &tls, &Request::new("GET", "/readyz"))?.expect(200).map(drop)
     };
-    Component::start(Plan {
-        name: "kube-apiserver",
-        program: tool("kube-apiserver")?,
-        arguments,
-        environment: Vec::new(),
-        ready: Box::new(ready),
-    })
+    let program = tool("kube-apiserver")?;
+    Component::start("kube-apiserver", move || Process::start(&program, &arguments, &[]), ready)
 }

@@ -1,32 +1,34 @@
 //! A process of the mesh that can be taken away and brought back.
 
 use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
+    process::ExitStatus,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{pod::Pod, process_tree};
 use crate::{
     Error, Result,
+    error::Doing as _,
     process::{self, Process},
+    wait,
 };
 
 /// Until it is ready on a busy machine.
 const READY: Duration = Duration::from_secs(60);
 
-/// How it is started and when it is ready.
-pub(super) struct Plan {
-    pub(super) name: &'static str,
-    pub(super) program: PathBuf,
-    pub(super) arguments: Vec<OsString>,
-    pub(super) environment: Vec<(&'static str, OsString)>,
-    pub(super) ready: Box<dyn Fn() -> Result + Send + Sync>,
-}
+type Start = Box<dyn Fn() -> Result<Process> + Send + Sync>;
+type Ready = Box<dyn Fn() -> Result + Send + Sync>;
 
-/// A process of the mesh.
+/// A process of the mesh, alone or the first in a pod. Dropping ends it.
 pub struct Component {
-    plan: Plan,
+    name: String,
+    start: Start,
+    ready: Ready,
+    /// What was started is only the shell around the program.
+    in_pod: bool,
     running: Mutex<Running>,
 }
 
@@ -37,17 +39,41 @@ struct Running {
 }
 
 impl Component {
-    pub(super) fn start(plan: Plan) -> Result<Self> {
-        let running = Mutex::new(Running { process: run(&plan)?, earlier: Vec::new() });
-        let component = Self { plan, running };
+    /// Starts a process and waits until `ready` is content.
+    ///
+    /// # Errors
+    /// It does not become ready; with the end of its log.
+    pub(super) fn start(
+        name: &str,
+        start: impl Fn() -> Result<Process> + Send + Sync + 'static,
+        ready: impl Fn() -> Result + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::new(name, false, Box::new(start), Box::new(ready))
+    }
+
+    /// Starts a program in a pod (`start` gives what [`Pod::start`] gives) and waits until `ready` is content.
+    ///
+    /// # Errors
+    /// It does not become ready; with the end of its log.
+    pub fn start_in_pod(
+        pod: &Pod,
+        start: impl Fn() -> Result<Process> + Send + Sync + 'static,
+        ready: impl Fn() -> Result + Send + Sync + 'static,
+    ) -> Result<Self> {
+        Self::new(pod.name(), true, Box::new(start), Box::new(ready))
+    }
+
+    fn new(name: &str, in_pod: bool, start: Start, ready: Ready) -> Result<Self> {
+        let running = Mutex::new(Running { process: start()?, earlier: Vec::new() });
+        let component = Self { name: name.to_owned(), start, ready, in_pod, running };
         component.wait_ready()?;
         Ok(component)
     }
 
     /// Its name.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.plan.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Ends it without warning.
@@ -58,17 +84,47 @@ impl Component {
         self.running().process.kill()
     }
 
+    /// Asks it to end (`SIGTERM`) and waits.
+    ///
+    /// # Errors
+    /// It has not ended after `limit`.
+    pub fn stop(&self, limit: Duration) -> Result<ExitStatus> {
+        let id = i32::try_from(self.id()?).ok().and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| Error::new("no process id"))?;
+        kill_process(id, Signal::TERM).doing(format!("cannot signal {}", self.name))?;
+        wait::until(&format!("the end of {}", self.name), limit, || self.ended())
+    }
+
     /// Starts it again, where it was, and waits until it is ready.
     ///
     /// # Errors
     /// It does not become ready; with the end of its log.
     pub fn start_again(&self) -> Result {
+        self.start_unready()?;
+        self.wait_ready()
+    }
+
+    /// Starts it again without waiting, for a process that cannot become ready yet.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_unready(&self) -> Result {
         let mut running = self.running();
         running.process.kill()?;
         running.earlier = log(&running);
-        running.process = run(&self.plan)?;
-        drop(running);
-        self.wait_ready()
+        running.process = (self.start)()?;
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// It does not become ready; with the end of its log.
+    pub fn wait_ready(&self) -> Result {
+        self.running()
+            .process
+            .wait_until("it to be ready", READY, || (self.ready)())
+            .map_err(|error| Error::new(format!("{} is not ready: {error}", self.name)))
     }
 
     /// Everything that it wrote, over all restarts.
@@ -78,14 +134,34 @@ impl Component {
     }
 
     /// Process id.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        self.running().process.id()
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn id(&self) -> Result<u32> {
+        let shell = self.running().process.id();
+        if !self.in_pod {
+            return Ok(shell);
+        }
+        let first = process_tree::below(shell)?.into_iter().next();
+        first.map(|(id, _)| id).ok_or_else(|| Error::new(format!("{} does not run", self.name)))
+    }
+
+    /// Ids and names of the process and of all below it.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn processes(&self) -> Result<Vec<(u32, String)>> {
+        let shell = self.running().process.id();
+        let mut all = process_tree::below(shell)?;
+        if !self.in_pod {
+            all.insert(0, (shell, self.name.clone()));
+        }
+        Ok(all)
     }
 
     /// Its exit status, if it ended.
     #[must_use]
-    pub fn ended(&self) -> Option<std::process::ExitStatus> {
+    pub fn ended(&self) -> Option<ExitStatus> {
         self.running().process.ended()
     }
 
@@ -94,25 +170,12 @@ impl Component {
     /// # Errors
     /// It does not run.
     pub fn memory(&self) -> Result<u64> {
-        process::usage(self.id()).map(|usage| usage.resident)
-    }
-
-    fn wait_ready(&self) -> Result {
-        self.running()
-            .process
-            .wait_until(self.plan.name, READY, || (self.plan.ready)())
-            .map_err(|error| Error::new(format!("{} is not ready: {error}", self.plan.name)))
+        process::usage(self.id()?).map(|usage| usage.resident)
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn run(plan: &Plan) -> Result<Process> {
-    let environment: Vec<(&str, &OsStr)> =
-        plan.environment.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
-    Process::start(&plan.program, &plan.arguments, &environment)
 }
 
 fn log(running: &Running) -> Vec<u8> {

@@ -29,6 +29,9 @@ for name in etc run tmp var; do
   mkdir "$root/$name"
   mount --bind "$pod/$name" "$root/$name"
 done
+for file in "$pod"/top/*; do
+  [ ! -e "$file" ] || ln -s "$file" "$root/"
+done
 [ -e "$root/var/run" ] || ln -s /run "$root/var/run"
 for path in @binds@; do
   if [ ! -e "$root$path" ]; then

@@ -1,13 +1,12 @@
 //! etcd: the API server's database.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
-use super::{
-    component::{Component, Plan},
-    state::State,
-    tool,
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
 };
-use crate::{Result, http};
+
+use super::{component::Component, state::State, tool};
+use crate::{Result, http, process::Process};
 
 /// Where it serves.
 pub(super) const PORT: u16 = 2379;
@@ -15,7 +14,7 @@ const PEERS: u16 = 2380;
 
 pub(super) fn start(state: &State) -> Result<Component> {
     let url = |port| format!("http://127.0.0.1:{port}");
-    let mut arguments = vec!["--data-dir".into(), state.directory("etcd")?.into_os_string()];
+    let mut arguments: Vec<OsString> = vec!["--data-dir".into(), state.directory("etcd")?.into()];
     for (name, value) in [
         ("--listen-client-urls", url(PORT)),
         ("--advertise-client-urls", url(PORT)),
@@ -28,12 +27,7 @@ pub(super) fn start(state: &State) -> Result<Component> {
     }
     // Nothing here outlives the machine's power.
     arguments.push("--unsafe-no-fsync".into());
+    let program = tool("etcd")?;
     let ready = || http::get(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)), "/health")?.expect(200).map(drop);
-    Component::start(Plan {
-        name: "etcd",
-        program: tool("etcd")?,
-        arguments,
-        environment: Vec::new(),
-        ready: Box::new(ready),
-    })
+    Component::start("etcd", move || Process::start(&program, &arguments, &[]), ready)
 }

@@ -4,12 +4,13 @@ use std::{
     ffi::{OsStr, OsString},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::{Map, Value, json};
 
-use super::{Mesh, Pod, tool};
+use super::{Component, Mesh, Pod, tool};
 use crate::{
     Error, Result,
     canary::Source,
@@ -20,7 +21,7 @@ use crate::{
     wait,
 };
 
-/// Until the agent has its certificate and Envoy its configuration.
+/// Until the agent has its certificate.
 const READY: Duration = Duration::from_secs(60);
 const ADMIN: u16 = 15000;
 /// Envoy's listener for probes; it answers when the agent thinks the gateway ready.
@@ -28,20 +29,20 @@ const PROBES: u16 = 15021;
 
 /// A running gateway. Dropping ends it.
 pub struct Gateway {
-    pod: Pod,
-    workers: u32,
-    process: Process,
-    /// What earlier runs wrote.
-    earlier: Vec<u8>,
+    /// Before the pod, which it is to end in.
+    agent: Component,
+    pod: Arc<Pod>,
 }
 
 impl Gateway {
     pub(super) fn start(mesh: &Mesh, pod: Pod, workers: u32) -> Result<Self> {
         identify(mesh, &pod)?;
-        let process = run(&pod, workers)?;
-        let mut gateway = Self { pod, workers, process, earlier: Vec::new() };
-        gateway.ready()?;
-        Ok(gateway)
+        let pod = Arc::new(pod);
+        let probe = SocketAddr::new(IpAddr::V4(pod.address()), PROBES);
+        let ready = move || http::get(probe, "/healthz/ready")?.expect(200).map(drop);
+        let agents = Arc::clone(&pod);
+        let agent = Component::start_in_pod(&pod, move || agent(&agents, "router", workers, &[]), ready)?;
+        Ok(Self { agent, pod })
     }
 
     /// Its pod.
@@ -56,30 +57,11 @@ impl Gateway {
         SocketAddr::new(IpAddr::V4(self.pod.address()), port)
     }
 
-    /// Ends it without warning and starts it again: a container that was restarted, with the same address.
-    ///
-    /// # Errors
-    /// It does not become ready; with the end of its log.
-    pub fn restart(&mut self, mesh: &Mesh) -> Result {
-        self.kill()?;
-        identify(mesh, &self.pod)?;
-        self.earlier = self.log();
-        self.process = run(&self.pod, self.workers)?;
-        self.ready()
-    }
-
-    /// Ends it without warning.
-    ///
-    /// # Errors
-    /// It cannot be killed.
-    pub fn kill(&mut self) -> Result {
-        self.process.kill()
-    }
-
-    /// Agent's and Envoy's logs, access log included, over all restarts.
+    /// Agent and Envoy as one process, to take away and bring back as a container is restarted, with the same address.
+    /// Its log is both logs, access log included.
     #[must_use]
-    pub fn log(&self) -> Vec<u8> {
-        [&self.earlier[..], &self.process.stdout().bytes(), &self.process.stderr().bytes()].concat()
+    pub fn agent(&self) -> &Component {
+        &self.agent
     }
 
     /// Resident memory of the agent and of Envoy, bytes.
@@ -87,7 +69,7 @@ impl Gateway {
     /// # Errors
     /// It does not run.
     pub fn memory(&self) -> Result<Vec<(String, u64)>> {
-        let processes = self.pod.processes(&self.process)?;
+        let processes = self.agent.processes()?;
         let programs = processes.into_iter().filter(|(_, name)| name.starts_with("pilot") || name == "envoy");
         programs.map(|(id, name)| Ok((name, process::usage(id)?.resident))).collect()
     }
@@ -105,7 +87,7 @@ impl Gateway {
     /// # Errors
     /// It does not run.
     pub fn envoy(&self) -> Result<u32> {
-        let processes = self.pod.processes(&self.process)?;
+        let processes = self.agent.processes()?;
         let envoy = processes.into_iter().find(|(_, name)| name == "envoy");
         envoy.map(|(id, _)| id).ok_or_else(|| Error::new(format!("{} has no Envoy", self.pod.name())))
     }
@@ -158,19 +140,13 @@ impl Gateway {
     /// The admin interface does not answer.
     pub fn sources(&self) -> Result<Vec<Source>> {
         let name = self.pod.name();
-        let mut sources = vec![(format!("log of {name}"), self.log())];
+        let mut sources = vec![(format!("log of {name}"), self.agent.log())];
         for path in
             ["/config_dump?include_eds", "/stats", "/stats/prometheus", "/clusters", "/certs", "/server_info"]
         {
             sources.push((format!("{path} of {name}"), self.admin(path)?.body));
         }
         Ok(sources)
-    }
-
-    fn ready(&mut self) -> Result {
-        let address = self.port(PROBES);
-        let what = format!("gateway {} to be ready", self.pod.name());
-        self.process.wait_until(&what, READY, || http::get(address, "/healthz/ready")?.expect(200).map(drop))
     }
 }
 
@@ -208,10 +184,6 @@ fn identify(mesh: &Mesh, pod: &Pod) -> Result {
     pod.write("etc/istio/pod/labels", labels)?;
     pod.write("etc/istio/pod/annotations", "")?;
     std::fs::create_dir_all(pod.directory().join("work/etc/istio/proxy")).doing("cannot make a directory")
-}
-
-fn run(pod: &Pod, workers: u32) -> Result<Process> {
-    agent(pod, "router", workers, &[])
 }
 
 /// Starts the agent as `role`.

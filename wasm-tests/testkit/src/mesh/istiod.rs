@@ -1,17 +1,13 @@
 //! istiod, as a default installation has it, without injector and webhooks.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     net::{Ipv4Addr, SocketAddr},
     path::Path,
 };
 
-use super::{
-    component::{Component, Plan},
-    state::State,
-    tool,
-};
-use crate::{Result, error::Doing as _, http};
+use super::{component::Component, state::State, tool};
+use crate::{Result, error::Doing as _, http, process::Process};
 
 /// Istio's namespace.
 pub(super) const NAMESPACE: &str = "istio-system";
@@ -44,25 +40,20 @@ pub(super) fn start(state: &State, kubeconfig: &Path) -> Result<Component> {
         arguments.extend([name.into(), value]);
     }
     let environment = [
-        ("POD_NAMESPACE", NAMESPACE),
-        ("POD_NAME", "istiod-0"),
+        ("POD_NAMESPACE", OsStr::new(NAMESPACE)),
+        ("POD_NAME", OsStr::new("istiod-0")),
         // There is one, and after it was killed the next must not wait for a lease to end.
-        ("ENABLE_LEADER_ELECTION", "false"),
-        ("PILOT_ENABLE_GATEWAY_API", "false"),
-        ("PILOT_ENABLE_IP_AUTOALLOCATE", "false"),
-        ("INJECT_ENABLED", "false"),
-        ("INJECTION_WEBHOOK_CONFIG_NAME", ""),
-        ("VALIDATION_WEBHOOK_CONFIG_NAME", ""),
-        ("PILOT_ENABLE_METADATA_EXCHANGE", "false"),
-        ("PILOT_ENABLE_ALPN_FILTER", "false"),
-        ("CLOUD_PLATFORM", "none"),
+        ("ENABLE_LEADER_ELECTION", OsStr::new("false")),
+        ("PILOT_ENABLE_GATEWAY_API", OsStr::new("false")),
+        ("PILOT_ENABLE_IP_AUTOALLOCATE", OsStr::new("false")),
+        ("INJECT_ENABLED", OsStr::new("false")),
+        ("INJECTION_WEBHOOK_CONFIG_NAME", OsStr::new("")),
+        ("VALIDATION_WEBHOOK_CONFIG_NAME", OsStr::new("")),
+        ("PILOT_ENABLE_METADATA_EXCHANGE", OsStr::new("false")),
+        ("PILOT_ENABLE_ALPN_FILTER", OsStr::new("false")),
+        ("CLOUD_PLATFORM", OsStr::new("none")),
     ];
+    let program = tool("pilot-discovery")?;
     let ready = || http::get(SocketAddr::from((Ipv4Addr::LOCALHOST, DEBUG)), "/ready")?.expect(200).map(drop);
-    Component::start(Plan {
-        name: "istiod",
-        program: tool("pilot-discovery")?,
-        arguments,
-        environment: environment.map(|(name, value)| (name, value.into())).to_vec(),
-        ready: Box::new(ready),
-    })
+    Component::start("istiod", move || Process::start(&program, &arguments, &environment), ready)
 }

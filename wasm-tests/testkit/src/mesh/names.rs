@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, UdpSocket},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use super::HOST;
@@ -18,7 +18,15 @@ const TTL: u32 = 1;
 pub struct Names(Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>);
 
 impl Names {
+    /// The server, started once a program; a later mesh begins without names.
     pub(super) fn serve() -> Result<Self> {
+        static SERVER: OnceLock<Result<Names>> = OnceLock::new();
+        let names = SERVER.get_or_init(Self::start).clone()?;
+        names.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        Ok(names)
+    }
+
+    fn start() -> Result<Self> {
         let names = Self::default();
         let server = names.clone();
         let socket = UdpSocket::bind((HOST, 53)).doing("cannot open the name server's port")?;
@@ -43,6 +51,15 @@ impl Names {
         } else {
             table.insert(name.to_owned(), addresses.iter().copied().map(IpAddr::V4).collect());
         }
+    }
+
+    /// The addresses of `name`; none if it does not exist.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Vec<Ipv4Addr> {
+        let addresses = self.addresses(name).unwrap_or_default().into_iter();
+        addresses
+            .filter_map(|address| if let IpAddr::V4(address) = address { Some(address) } else { None })
+            .collect()
     }
 
     fn addresses(&self, name: &str) -> Option<Vec<IpAddr>> {

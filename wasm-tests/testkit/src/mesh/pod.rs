@@ -19,7 +19,6 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::{
     HOST,
     machine::{BRIDGE, run},
-    process_tree,
 };
 use crate::{Error, Result, error::Doing as _, process::Process};
 
@@ -117,24 +116,32 @@ impl Pod {
         &self.ground.directory
     }
 
-    /// Writes a file of the pod; `path` begins with `/etc`, `/run`, `/var/run` (the same), `/var`, `/tmp` or is
-    /// relative to where programs start.
+    /// Writes a file of the pod; `path` begins with `/etc`, `/run`, `/var/run` (the same), `/var`, `/tmp`, is a file at
+    /// the top (`/fairlead.wasm`), written before a program starts, or is relative to where programs start.
     ///
     /// # Errors
     /// It cannot be written.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) -> Result {
-        let path = path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path);
-        let file = match path.strip_prefix('/') {
-            Some(absolute) => self.ground.directory.join(absolute),
-            None => self.ground.directory.join("work").join(path),
-        };
+        let file = self.file(path);
         let parent = file.parent().unwrap_or(&self.ground.directory);
         std::fs::create_dir_all(parent).doing(parent.display())?;
         std::fs::write(&file, content).doing(file.display())
     }
 
-    /// Starts a program in the pod. Its id is the one of the shell that holds the pod's processes: memory and signals
-    /// are for what [`processes`](Self::processes) finds below it.
+    /// Where a file of the pod lies on the machine; for `path` see [`write`](Self::write).
+    #[must_use]
+    pub fn file(&self, path: &str) -> PathBuf {
+        let path = path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path);
+        let directory = &self.ground.directory;
+        match path.strip_prefix('/') {
+            Some(top) if !top.contains('/') => directory.join("top").join(top),
+            Some(absolute) => directory.join(absolute),
+            None => directory.join("work").join(path),
+        }
+    }
+
+    /// Starts a program in the pod. Its id is the one of the shell that holds it and dies with it; signals but `SIGKILL`
+    /// do not go through. [`Component`](super::Component) knows the program itself.
     ///
     /// # Errors
     /// It cannot be started.
@@ -183,14 +190,6 @@ impl Pod {
         joined.unwrap_or_else(|_| Err(Error::new(format!("the work inside pod {} panicked", self.name))))
     }
 
-    /// Ids and names of the programs below `process`, which [`start`](Self::start) gave.
-    ///
-    /// # Errors
-    /// `/proc` cannot be read.
-    pub fn processes(&self, process: &Process) -> Result<Vec<(u32, String)>> {
-        process_tree::below(process.id())
-    }
-
     fn enter_file(&self) -> PathBuf {
         // Named as the pod, because messages name a process by its program.
         self.ground.directory.join(&self.name)
@@ -202,7 +201,7 @@ impl Pod {
 
     fn write_files(&self) -> Result {
         let directory = &self.ground.directory;
-        for name in ["etc", "run", "tmp", "var/lib/istio/data", "var/log", "work"] {
+        for name in ["etc", "run", "tmp", "top", "var/lib/istio/data", "var/log", "work"] {
             let path = directory.join(name);
             std::fs::create_dir_all(&path).doing(path.display())?;
         }

@@ -1,0 +1,65 @@
+//! How an installation is to be.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use fairlead_testkit::{
+    Result,
+    canary::Canary,
+    certs::Authority,
+    double::{self, Double},
+    error::Doing as _,
+    mesh::{self, Mesh},
+};
+use serde_json::{Value, json};
+
+/// Host name of the ingress gateway (decision 8).
+pub const INGRESS_HOST: &str = "gateway.kyma.local";
+
+/// The external system's address: public, as far as anything here can tell.
+pub const EXTERNAL: Ipv4Addr = {
+    let [a, b, c] = mesh::EXTERNAL;
+    Ipv4Addr::new(a, b, c, 2)
+};
+
+/// What [`MeshBed::start`](super::MeshBed::start) lets a test change before the chart is installed.
+pub struct Setup {
+    /// The external system. `example.test` and everything below it are its names.
+    pub double: Double,
+    /// Whom the ingress gateway takes client certificates from.
+    pub outside: Authority,
+    /// Who issues the ingress gateway's server certificate.
+    pub server_authority: Authority,
+    /// Secrets that must not be found.
+    pub canary: Canary,
+    /// Values of the chart. Fields of `fairlead.yaml` are under `config`.
+    pub values: Value,
+}
+
+impl Setup {
+    pub(super) fn new(mesh: &Mesh) -> Result<Self> {
+        let setup =
+            double::Setup { binds: vec![IpAddr::V4(EXTERNAL)], dns: Vec::new(), ..double::Setup::default() };
+        let mut canary = Canary::default();
+        // Whatever the double issues begins with it.
+        let token = canary.make("token")?;
+        let double = Double::start(&setup)?;
+        double.change(|settings| settings.token.prefix = token)?;
+        for name in ["example.test", "*.example.test"] {
+            mesh.names().set(name, &[EXTERNAL]);
+        }
+        mesh.trust(&std::fs::read_to_string(double.ca()).doing("cannot read the double's authority")?);
+        let outside = Authority::new("outside")?;
+        let config = json!({
+            "sink": double.url("sink")?,
+            "kubernetes": { "ingress": { "clientCaPem": [outside.pem()] } },
+        });
+        let one = json!({ "replicas": 1 });
+        let values = json!({
+            "roles": { "core": one },
+            "gateways": { "workers": 1, "egress": one, "ingress": one },
+            "config": config,
+        });
+        let server_authority = Authority::new("public")?;
+        Ok(Self { double, outside, server_authority, canary, values })
+    }
+}
