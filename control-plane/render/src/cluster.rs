@@ -10,7 +10,7 @@ pub(crate) use control::{Endpoint, fixed, to_control};
 pub use control::{HEALTH_CLUSTER, IDENTIFY_CLUSTER, control, plain};
 
 use crate::{
-    Gateway, Profile, Trust, forward_proxy,
+    Gateway, Profile, Trust, filter, forward_proxy, guard,
     json::{any, duration, extension, path},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct Upstream<'a> {
     pub(crate) dns_cache: Value,
     /// Bundle of trusted CAs on the machine that Envoy runs on.
     pub(crate) system_ca: &'a Path,
+    /// The guard of clusters whose hosts are single addresses.
+    pub(crate) guard: Value,
 }
 
 /// The cluster of a transport profile: dynamic forward proxy, SNI and verified name from `:authority`.
@@ -38,6 +40,7 @@ pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
         connect_timeout: gateway.connect_timeout,
         dns_cache: forward_proxy::dns_cache(&gateway.resolver),
         system_ca: &gateway.system_ca,
+        guard: guard::upstream(&gateway.allow, &gateway.never()),
     };
     of_profile(&upstream, profile)
 }
@@ -51,8 +54,9 @@ pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
     let mut cluster = json!({
         "name": profile.id,
         "connect_timeout": duration(upstream.connect_timeout),
+        // One set of statistics, also where a profile has a cluster for each host.
+        "alt_stat_name": profile.id,
         "lb_policy": "CLUSTER_PROVIDED",
-        "cluster_type": forward_proxy::cluster_type(&upstream.dns_cache, !verified),
         "per_connection_buffer_limit_bytes": 1_048_576,
         "circuit_breakers": { "thresholds": [{
             "max_connections": MAX_AT_ONCE,
@@ -61,10 +65,15 @@ pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
             "max_retries": 0,
         }] },
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 30, "keepalive_interval": 30 } },
-        "typed_extension_protocol_options": protocol_options(&profile.trust, verified),
+        "typed_extension_protocol_options": protocol_options(upstream, &profile.trust, verified),
     });
-    if let (Some(cluster), Some(tls)) = (cluster.as_object_mut(), tls(upstream, &profile.trust)) {
-        cluster.insert("transport_socket".to_owned(), tls);
+    let proxy = match profile.trust {
+        Trust::Plain => forward_proxy::cluster_per_host(&upstream.dns_cache),
+        _ => forward_proxy::cluster(&upstream.dns_cache, !verified),
+    };
+    if let (Some(cluster), Value::Object(proxy)) = (cluster.as_object_mut(), proxy) {
+        cluster.extend(proxy);
+        cluster.extend(tls(upstream, &profile.trust).map(|tls| ("transport_socket".to_owned(), tls)));
     }
     cluster
 }
@@ -75,7 +84,7 @@ pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
 const MAX_STREAMS: u32 = 100;
 
 /// HTTP/1.1 without TLS; with TLS what ALPN agrees on (AG §7).
-fn protocol_options(trust: &Trust, verified: bool) -> Value {
+fn protocol_options(upstream: &Upstream<'_>, trust: &Trust, verified: bool) -> Value {
     let mut options = json!({
         "common_http_protocol_options": {
             "idle_timeout": UPSTREAM_IDLE,
@@ -98,6 +107,9 @@ fn protocol_options(trust: &Trust, verified: bool) -> Value {
             ),
         };
         options.insert(name.to_owned(), value);
+        if *trust == Trust::Plain {
+            options.insert("http_filters".to_owned(), json!([upstream.guard, filter::codec()]));
+        }
     }
     http_options(options)
 }

@@ -16,7 +16,11 @@ pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'
         targets(gateway, "egress_ucl", gateway.ucl_port, Mode::Ucl),
         health::listener(gateway),
     ];
-    let fixed = [cluster::control(common), cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health)];
+    let fixed = [
+        cluster::control(common),
+        cluster::profile(common, &Profile::plain()),
+        cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health),
+    ];
     files::common(common, &fixed, &listeners, profiles)
 }
 
@@ -24,13 +28,13 @@ fn targets(gateway: &EgressGateway, name: &str, port: u16, mode: Mode) -> Value 
     let common = &gateway.gateway;
     let mut plugin = common.plugin.clone();
     plugin.listeners = BTreeMap::from([(port, mode)]);
-    let routes = [route::target(gateway.headers_timeout, common.idle), route::not_routed()];
+    let routes = route::targets(gateway.headers_timeout, common.idle);
     Listener {
         name,
         port,
         codec: "HTTP1",
         strip: &[],
-        filters: filter::chain(common, EGRESS, &plugin, &[gateway.control_health]),
+        filters: filter::chain(common, EGRESS, &plugin),
         routes: route::configuration(name, &routes),
         more: Map::new(),
         tls: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::{Files, Gateway, Profile, bootstrap, cluster, json::any, sds};
+use crate::{Files, Gateway, Profile, Trust, bootstrap, cluster, json::any, sds};
 
 /// The files that both gateways have.
 pub(crate) fn common<'a>(
@@ -23,11 +23,15 @@ pub(crate) fn common<'a>(
     ])
 }
 
-/// Content of `xds/cds.json`: one cluster a profile, in the order of their names.
+/// Content of `xds/cds.json`: one cluster a profile, in the order of their names. The plain one is not among them, but
+/// part of the bootstrap ([`Profile::plain`]).
 #[must_use]
 pub fn clusters<'a>(gateway: &Gateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Value {
-    let profiles: BTreeMap<&str, &Profile> =
-        profiles.into_iter().map(|profile| (profile.id.as_str(), profile)).collect();
+    let profiles: BTreeMap<&str, &Profile> = profiles
+        .into_iter()
+        .filter(|profile| profile.trust != Trust::Plain)
+        .map(|profile| (profile.id.as_str(), profile))
+        .collect();
     let resources: Vec<_> = profiles
         .values()
         .map(|profile| any("envoy.config.cluster.v3.Cluster", cluster::profile(gateway, profile)))

@@ -2,6 +2,7 @@
 //! configuration; [`egress`](crate::egress()) and [`ingress`](crate::ingress()) make Envoy's files of them.
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -74,6 +75,16 @@ impl Gateway {
             access_log: None,
         }
     }
+
+    /// Our own addresses, which are no targets, also where loopback is allowed (decision 26).
+    pub(crate) fn never(&self) -> Vec<SocketAddr> {
+        let admin = match self.admin {
+            Admin::Address(admin) => Some(admin),
+            Admin::Socket(_) => None,
+        };
+        let all = self.never.iter().copied().chain([self.control.address]).chain(admin);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 /// The egress gateway.
@@ -97,7 +108,8 @@ pub struct EgressGateway {
 impl EgressGateway {
     /// With the contract's ports.
     #[must_use]
-    pub fn new(gateway: Gateway, control_health: SocketAddr) -> Self {
+    pub fn new(mut gateway: Gateway, control_health: SocketAddr) -> Self {
+        gateway.never.push(control_health);
         Self {
             gateway,
             manual_port: 8080,

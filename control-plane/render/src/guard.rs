@@ -1,24 +1,30 @@
 //! The guard of targets, after name resolution (design decision 13): an RBAC filter that reads the address which the
 //! dynamic forward proxy saved, so it must stand behind that filter.
 //!
-//! What it cannot do: Envoy saves the *first* address of a name. Where a name has several of one family, Envoy tries
-//! the next when the first cannot be connected to ("happy eyeballs", which 1.40 cannot switch off for this cluster
-//! type), and nobody looks at that one. So whoever controls a target's DNS zone can reach a refused address through a
-//! plain or unverified profile: by an answer of a permitted address that refuses connections, and the refused one.
-//! With a verified profile the refused address would need a certificate for the name.
-//! `envoy.filters.http.upstream_rbac` judges the same first address. In a cluster, a `NetworkPolicy` of the egress
-//! gateway is the second line.
+//! That address is the *first* of a name. Where a name has several, a cluster of the forward proxy tries the next when
+//! the first cannot be connected to ("happy eyeballs", which Envoy 1.40 cannot switch off there), and nobody looks at
+//! that one: who controls a target's DNS zone could answer with a permitted address that refuses connections, and a
+//! refused one. So the plain profile, behind which metadata services would be, has a cluster for each host instead,
+//! whose hosts are single addresses ([`forward_proxy::cluster_per_host`](crate::forward_proxy::cluster_per_host)), and
+//! the same rules as an upstream filter, which judges the address that was chosen ([`upstream`]). Envoy names those
+//! clusters by host and port alone, so that only one profile can have them: for the others the gap stays. A verified
+//! profile is safe all the same, as the refused address would need a certificate for the name; for the unverified one
+//! a `NetworkPolicy` is the second line.
 
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use crate::json::extension;
+use crate::json::{any, extension};
 
 /// Name of the RBAC policy. Envoy writes it into the response code details of a refusal, from which
 /// [`local_reply`](crate::local_reply) tells it.
 pub const POLICY: &str = "fairlead-target-guard";
+
+/// Name of the listener's filter, by which routes speak of it.
+const FILTER: &str = "envoy.filters.http.rbac";
+const RBAC: &str = "envoy.extensions.filters.http.rbac.v3.RBAC";
 
 /// What no target may be, unless the installation allows it.
 ///
@@ -63,10 +69,26 @@ pub const REFUSED: &[&str] = &[
     "64:ff9b::192.0.0.192/128",
 ];
 
-/// The filter. `allow` are networks that are let through although they are [`REFUSED`]; `never` addresses that are
-/// refused in any case.
+/// The listener's filter, for all profiles whose address the forward proxy saves. `allow` are networks that are let
+/// through although they are [`REFUSED`]; `never` addresses that are refused in any case.
 #[must_use]
 pub fn filter(allow: &[IpNet], never: &[SocketAddr]) -> Value {
+    extension(FILTER, RBAC, rules(allow, never))
+}
+
+/// The same as upstream filter, for a cluster whose hosts are single addresses.
+#[must_use]
+pub fn upstream(allow: &[IpNet], never: &[SocketAddr]) -> Value {
+    extension("envoy.filters.http.upstream_rbac", RBAC, rules(allow, never))
+}
+
+/// What a route says whose cluster has [`upstream`]: the listener's filter would look in vain for a saved address.
+#[must_use]
+pub fn elsewhere() -> Value {
+    json!({ FILTER: any("envoy.extensions.filters.http.rbac.v3.RBACPerRoute", json!({})) })
+}
+
+fn rules(allow: &[IpNet], never: &[SocketAddr]) -> Value {
     let refused = REFUSED.iter().filter_map(|network| network.parse::<IpNet>().ok()).map(in_network);
     let mut general = vec![json!({ "or_rules": { "rules": refused.collect::<Vec<_>>() } })];
     if !allow.is_empty() {
@@ -76,28 +98,24 @@ pub fn filter(allow: &[IpNet], never: &[SocketAddr]) -> Value {
     let mut permissions = vec![json!({ "and_rules": { "rules": general } })];
     permissions.extend(never.iter().map(|address| {
         let port = u32::from(address.port());
-        upstream(json!({
+        matcher(json!({
             "upstream_ip": cidr(IpNet::from(address.ip())),
             "upstream_port_range": { "start": port, "end": port + 1 },
         }))
     }));
     let policy = json!({ "permissions": permissions, "principals": [{ "any": true }] });
-    extension(
-        "envoy.filters.http.rbac",
-        "envoy.extensions.filters.http.rbac.v3.RBAC",
-        json!({ "rules": { "action": "DENY", "policies": { POLICY: policy } } }),
-    )
+    json!({ "rules": { "action": "DENY", "policies": { POLICY: policy } } })
 }
 
 fn in_network(network: IpNet) -> Value {
-    upstream(json!({ "upstream_ip": cidr(network) }))
+    matcher(json!({ "upstream_ip": cidr(network) }))
 }
 
 fn cidr(network: IpNet) -> Value {
     json!({ "address_prefix": network.network().to_string(), "prefix_len": network.prefix_len() })
 }
 
-fn upstream(fields: Value) -> Value {
+fn matcher(fields: Value) -> Value {
     json!({ "matcher": extension(
         "envoy.rbac.matchers.upstream_ip_port",
         "envoy.extensions.rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher",

@@ -18,7 +18,7 @@ use crate::{
 #[must_use]
 pub fn ingress<'a>(gateway: &IngressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
     let common = &gateway.gateway;
-    let mut fixed = vec![cluster::control(common)];
+    let mut fixed = vec![cluster::control(common), cluster::profile(common, &Profile::plain())];
     if let Pipeline::Identify(to) = gateway.pipeline {
         fixed.push(cluster::plain(cluster::IDENTIFY_CLUSTER, to));
     }
@@ -33,9 +33,7 @@ fn listener(gateway: &IngressGateway) -> Value {
     let common = &gateway.gateway;
     let (mode, routes) = match gateway.pipeline {
         // Events have no time-out but idle (CV §6).
-        Pipeline::Route => {
-            (Mode::Route, vec![route::target(Duration::ZERO, common.idle), route::not_routed()])
-        }
+        Pipeline::Route => (Mode::Route, route::targets(Duration::ZERO, common.idle).to_vec()),
         Pipeline::Identify(_) => {
             (Mode::Identify, vec![route::everything_to(cluster::IDENTIFY_CLUSTER, common.idle)])
         }
@@ -47,7 +45,7 @@ fn listener(gateway: &IngressGateway) -> Value {
         port: gateway.port,
         codec: "AUTO",
         strip: &[APPLICATION],
-        filters: filter::chain(common, INGRESS, &plugin, &[]),
+        filters: filter::chain(common, INGRESS, &plugin),
         routes: route::configuration(NAME, &routes),
         more: manager(),
         tls: Some(tls(common)),

@@ -5,25 +5,30 @@ use std::time::Duration;
 use fairlead_wire::{
     Reason, Refusal,
     header::{PROFILE, REASON},
-    profile::PREFIX,
+    profile::{PLAIN, PREFIX},
     refusal::JSON_CONTENT_TYPE,
 };
 use serde_json::{Value, json};
 
-use crate::{headers, json::duration};
+use crate::{guard, headers, json::duration};
 
-/// The one route to targets: for requests in which the plugin named a transport profile, and to no other cluster.
+/// The routes to targets: for requests in which the plugin named a transport profile, and to no other cluster. The plain
+/// profile comes first, which has its guard elsewhere ([`guard::upstream`]). Last, the refusal of everything else.
 ///
 /// Time to response headers is a per-try time-out without a try: Envoy starts it when the request is complete and
 /// forgets it when the response begins, while a route's `timeout` would cut bodies. The plugin overrides it per
 /// request by [`HEADERS_TIMEOUT`](fairlead_wire::header::HEADERS_TIMEOUT). `headers_timeout` zero: no limit.
 #[must_use]
-pub fn target(headers_timeout: Duration, idle: Duration) -> Value {
-    let mut route = to(json!({ "cluster_header": PROFILE }), idle);
-    if let Some(route) = route.as_object_mut() {
-        route.insert("request_headers_to_remove".to_owned(), json!(headers::request_removals()));
-        route.insert("request_headers_to_add".to_owned(), headers::put_back());
+pub fn targets(headers_timeout: Duration, idle: Duration) -> [Value; 3] {
+    let mut plain = target(headers_timeout, idle, &json!({ "exact": PLAIN }));
+    if let Some(plain) = plain.as_object_mut() {
+        plain.insert("typed_per_filter_config".to_owned(), guard::elsewhere());
     }
+    [plain, target(headers_timeout, idle, &json!({ "prefix": PREFIX })), not_routed()]
+}
+
+fn target(headers_timeout: Duration, idle: Duration, profile: &Value) -> Value {
+    let mut route = to(json!({ "cluster_header": PROFILE }), idle);
     if let (false, Some(action)) =
         (headers_timeout.is_zero(), route.pointer_mut("/route").and_then(Value::as_object_mut))
     {
@@ -36,8 +41,10 @@ pub fn target(headers_timeout: Duration, idle: Duration) -> Value {
         route.insert("name".to_owned(), json!("target"));
         route.insert(
             "match".to_owned(),
-            json!({ "prefix": "/", "headers": [{ "name": PROFILE, "string_match": { "prefix": PREFIX } }] }),
+            json!({ "prefix": "/", "headers": [{ "name": PROFILE, "string_match": profile }] }),
         );
+        route.insert("request_headers_to_remove".to_owned(), json!(headers::request_removals()));
+        route.insert("request_headers_to_add".to_owned(), headers::put_back());
     }
     route
 }

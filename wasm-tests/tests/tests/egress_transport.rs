@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failure is a failed test")]
 
+use std::{io::ErrorKind, net::TcpListener};
+
 use fairlead_testkit::{
     bed::Bed,
     double::Double,
@@ -157,7 +159,7 @@ fn transport_guard_and_unknown_profiles() {
             .service("six", &literal("[::1]", "http"))
             .service("decimal", &literal("2130706433", "http"))
             .service("localhost", &literal("localhost", "http"))
-            .service("good", &[base(double, "http", HOST)]);
+            .service("good", &[base(double, "https", HOST)]);
         seed.put("guard.yaml", &[app.manifest()]);
         Ok(())
     })
@@ -192,5 +194,49 @@ fn transport_guard_and_unknown_profiles() {
     missing.header("retry-after", "1").check(&bed.manual(&get("/guard/good/x")).unwrap()).unwrap();
     replace(&known);
     bed.until(&get("/guard/good/x"), |answer| answer.status == 200).unwrap();
+    bed.finish().unwrap();
+}
+
+/// Who controls a target's zone answers with a permitted address where nobody listens, and with one of ours.
+#[test]
+fn transport_guard_judges_every_address_of_a_name() {
+    let ours = TcpListener::bind("127.0.0.1:0").unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let port = ours.local_addr().unwrap().port();
+    let bed = Bed::start(|seed| {
+        let evil = Entry::api(&format!("http://evil.example.test:{port}"));
+        let half = base(&seed.double, "http", "half.example.test");
+        let addresses = |list: &[&str]| list.iter().map(|address| address.parse().unwrap()).collect();
+        seed.double.change(|settings| {
+            settings.dns.insert("evil.example.test".to_owned(), addresses(&["127.0.0.2", "127.0.0.1"]));
+            settings.dns.insert("half.example.test".to_owned(), addresses(&["127.0.0.2", "169.254.169.254"]));
+        })?;
+        seed.put(
+            "app.yaml",
+            &[Application::new("app").service("evil", &[evil]).service("half", &[half]).manifest()],
+        );
+        Ok(())
+    })
+    .unwrap();
+    let mut reasons = Vec::new();
+    for _ in 0..20 {
+        let answer = bed.manual(&get("/app/evil/x")).unwrap();
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        reasons.extend(answer.header("x-fairlead-reason"));
+    }
+    assert!(reasons.contains(&Reason::TargetUnreachable.as_str().to_owned()), "{reasons:?}");
+    assert!(reasons.contains(&Reason::TargetRefused.as_str().to_owned()), "{reasons:?}");
+    assert_eq!(
+        ours.accept().unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "a refused address was connected to"
+    );
+
+    // Where one of the addresses is refused, the others are called all the same.
+    let statuses: Vec<u16> = (0..8).map(|_| bed.manual(&get("/app/half/x")).unwrap().status).collect();
+    assert!(
+        statuses.contains(&200) && statuses.iter().all(|status| matches!(status, 200 | 502)),
+        "{statuses:?}"
+    );
     bed.finish().unwrap();
 }

@@ -11,7 +11,7 @@ use super::{
     object::{NETWORKING, object, telemetry},
     plugin,
 };
-use crate::{health, route};
+use crate::{Profile, cluster::of_profile, health, route};
 
 /// Name of its objects.
 const NAME: &str = "fairlead-egress";
@@ -69,8 +69,12 @@ pub fn egress(egress: &MeshEgress) -> Vec<Value> {
 
 fn filter(egress: &MeshEgress) -> Value {
     let gateway = &egress.gateway;
-    let routes = [route::target(egress.headers_timeout, gateway.idle), route::not_routed()];
-    let mut patches = vec![cluster(control::control(gateway)), cluster(control::health(gateway))];
+    let routes = route::targets(egress.headers_timeout, gateway.idle);
+    let mut patches = vec![
+        cluster(control::control(gateway)),
+        cluster(control::health(gateway)),
+        cluster(of_profile(&gateway.upstream(), &Profile::plain())),
+    ];
     patches.extend(common(gateway, &[]));
     for (port, name, routes) in [
         (egress.manual_port, "egress_manual", routes.as_slice()),
@@ -89,7 +93,7 @@ fn listeners(egress: &MeshEgress) -> Value {
     let server = |(port, name): (u16, &str)| json!({ "port": { "number": port, "name": name, "protocol": "HTTP" }, "hosts": ["./*"] });
     let servers: Vec<Value> = egress.ports().into_iter().map(server).collect();
     let spec = json!({ "selector": egress.gateway.selector, "servers": servers });
-    object(NETWORKING, "Gateway", &egress.gateway, NAME, spec)
+    object(NETWORKING, "Gateway", &egress.gateway, NAME, &spec)
 }
 
 /// What istiod routes by while the `EnvoyFilter` is not there: to nowhere.
@@ -119,5 +123,5 @@ pub(super) fn closing(gateway: &MeshGateway, name: &str, hosts: &[&str]) -> Valu
             "headers": { "response": { "set": headers } },
         }],
     });
-    object(NETWORKING, "VirtualService", gateway, name, spec)
+    object(NETWORKING, "VirtualService", gateway, name, &spec)
 }

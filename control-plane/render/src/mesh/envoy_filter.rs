@@ -19,7 +19,7 @@ const ROUTER: &str = "envoy.filters.http.router";
 /// An `EnvoyFilter` for the gateway's pods.
 pub(super) fn envoy_filter(gateway: &MeshGateway, name: &str, patches: &[Value]) -> Value {
     let spec = json!({ "workloadSelector": { "labels": gateway.selector }, "configPatches": patches });
-    object(ENVOY_FILTER, "EnvoyFilter", gateway, name, spec)
+    object(ENVOY_FILTER, "EnvoyFilter", gateway, name, &spec)
 }
 
 /// What goes for all ports. `strip` names headers of callers to drop beside the header table's.
@@ -32,7 +32,7 @@ pub(super) fn common(gateway: &MeshGateway, strip: &[&str]) -> Vec<Value> {
         any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
     let cache = dns_cache(&gateway.resolver);
     vec![
-        patch("NETWORK_FILTER", &network(MANAGER), "MERGE", named(MANAGER, manager)),
+        patch("NETWORK_FILTER", &network(MANAGER), "MERGE", named(MANAGER, &manager)),
         // A server of somebody else's `Gateway` that selects our pods, too, gets no connection further.
         patch("NETWORK_FILTER", &network(TCP_PROXY), "REMOVE", Value::Null),
         patch("HTTP_FILTER", &router(), "INSERT_BEFORE", forward_proxy::filter(&cache)),
@@ -70,6 +70,6 @@ fn router() -> Value {
     json!({ "context": "GATEWAY", "listener": { "filterChain": { "filter": filter } } })
 }
 
-fn named(name: &str, config: Value) -> Value {
+fn named(name: &str, config: &Value) -> Value {
     json!({ "name": name, "typed_config": config })
 }

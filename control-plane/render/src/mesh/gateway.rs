@@ -10,7 +10,7 @@ use std::{
 use fairlead_wire::config::PluginConfig;
 use ipnet::IpNet;
 
-use crate::{Resolver, cluster::Upstream, listener::Times};
+use crate::{Resolver, cluster::Upstream, guard, listener::Times};
 
 /// What both gateways have in common.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ impl MeshGateway {
             connect_timeout: self.connect_timeout,
             dns_cache: super::dns_cache(&self.resolver),
             system_ca: self.system_ca(),
+            guard: guard::upstream(&self.allow, &self.never),
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     object::{NETWORKING, object, telemetry},
     plugin,
 };
-use crate::route;
+use crate::{Profile, cluster::of_profile, route};
 
 /// Name of its objects.
 const NAME: &str = "fairlead-ingress";
@@ -70,8 +70,9 @@ pub fn ingress(ingress: &MeshIngress) -> Vec<Value> {
 fn filter(ingress: &MeshIngress) -> Value {
     let gateway = &ingress.gateway;
     // Events have no time-out but idle (CV §6).
-    let routes = [route::target(Duration::ZERO, gateway.idle), route::not_routed()];
-    let mut patches = vec![cluster(control::control(gateway))];
+    let routes = route::targets(Duration::ZERO, gateway.idle);
+    let mut patches =
+        vec![cluster(control::control(gateway)), cluster(of_profile(&gateway.upstream(), &Profile::plain()))];
     patches.extend(common(gateway, &[APPLICATION]));
     // A TLS server's routes are known by its `Gateway`; the Service's port, usually 443, does not matter.
     let matching = json!({ "portName": PORT_NAME, "gateway": format!("{}/{NAME}", gateway.namespace) });
@@ -93,5 +94,5 @@ fn listener(ingress: &MeshIngress) -> Value {
             },
         }],
     });
-    object(NETWORKING, "Gateway", &ingress.gateway, NAME, spec)
+    object(NETWORKING, "Gateway", &ingress.gateway, NAME, &spec)
 }

@@ -17,7 +17,7 @@ pub(super) const NETWORKING: &str = "networking.istio.io/v1";
 pub(super) const ENVOY_FILTER: &str = "networking.istio.io/v1alpha3";
 
 /// An object in the gateway's namespace.
-pub(super) fn object(api: &str, kind: &str, gateway: &MeshGateway, name: &str, spec: Value) -> Value {
+pub(super) fn object(api: &str, kind: &str, gateway: &MeshGateway, name: &str, spec: &Value) -> Value {
     let labels: Map<String, Value> =
         LABELS.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
     json!({
@@ -42,5 +42,5 @@ pub(super) fn telemetry(gateway: &MeshGateway, name: &str) -> Value {
         "accessLogging": [{ "providers": [{ "name": "envoy" }], "disabled": true }],
         "tracing": [{ "disableSpanReporting": true }],
     });
-    object("telemetry.istio.io/v1", "Telemetry", gateway, name, spec)
+    object("telemetry.istio.io/v1", "Telemetry", gateway, name, &spec)
 }

@@ -38,5 +38,5 @@ pub fn plugin(
         "match": [{ "ports": ports }],
         "pluginConfig": config,
     });
-    object("extensions.istio.io/v1alpha1", "WasmPlugin", gateway, name, spec)
+    object("extensions.istio.io/v1alpha1", "WasmPlugin", gateway, name, &spec)
 }

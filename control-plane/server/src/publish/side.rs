@@ -8,7 +8,10 @@ use std::{
 };
 
 use fairlead_model::{ProfileChanges, Record};
-use fairlead_wire::feed::{EgressOutcome, EgressRecord, FeedRecord, IngressRecord};
+use fairlead_wire::{
+    feed::{EgressOutcome, EgressRecord, FeedRecord, IngressRecord},
+    profile::PLAIN,
+};
 
 use crate::{deliver::Deliver, state::Shared};
 
@@ -55,14 +58,14 @@ impl<R: Needs> Side<R> {
         Self { delivery, waiting: BTreeMap::new(), unused: BTreeSet::new(), due: None }
     }
 
-    /// Has new profiles delivered.
+    /// Has new profiles delivered, but for the plain one, which every gateway has from the start.
     pub(super) fn profiles(&mut self, changes: &ProfileChanges) {
         let Some(delivery) = &mut self.delivery else { return };
-        for (id, profile) in &changes.added {
+        for (id, profile) in changes.added.iter().filter(|(id, _)| *id != PLAIN) {
             delivery.add(profile);
             self.unused.remove(id);
         }
-        self.unused.extend(changes.unused.iter().cloned());
+        self.unused.extend(changes.unused.iter().filter(|id| *id != PLAIN).cloned());
         // Even without changes the first call has a gateway's files written.
         self.due = delivery.work();
     }
@@ -93,7 +96,7 @@ impl<R: Needs> Side<R> {
     fn lacks(&self, record: &Record<R>) -> Option<String> {
         let delivery = self.delivery.as_ref()?;
         let profile = record.read()?.profile()?;
-        (!delivery.has(&profile)).then_some(profile)
+        (profile != PLAIN && !delivery.has(&profile)).then_some(profile)
     }
 
     /// Publishes what need not wait any longer; when nothing waits, lets unused profiles go.
@@ -119,6 +122,11 @@ impl<R: Needs> Side<R> {
 
     pub(super) fn waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Records that wait: key, profile, and since when.
+    pub(super) fn waiting_records(&self) -> impl Iterator<Item = (&str, &str, Instant)> {
+        self.waiting.iter().map(|(key, waiting)| (&**key, &*waiting.profile, waiting.seen))
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
