@@ -2,11 +2,12 @@
 //!
 //! Objects come from a [`store`], the model compiles them in [`control`], [`publish`] brings what changed first to Envoy's
 //! files ([`gateways`]) and then to the [`feed`] and the [`grants`] broker. Gateways read feed and grants over [`mtls`].
-//! [`run`] starts all of it.
+//! [`conditions`] tell people of it. [`run`] starts all of it.
 
 pub mod admin;
 pub mod certificates;
 pub mod cli;
+pub mod conditions;
 pub mod config;
 pub mod control;
 pub mod deliver;
@@ -17,8 +18,10 @@ pub mod gateways;
 pub mod grants;
 pub mod health;
 pub mod kubernetes;
+pub mod module;
 pub mod mtls;
 pub mod publish;
+pub mod replica;
 pub mod run;
 pub mod state;
 pub mod status;

@@ -1,9 +1,12 @@
-//! The listener for gateways: TLS 1.2 or newer, client certificates, one exact SPIFFE id per view (design decision 8).
+//! The listener for gateways and other replicas: TLS 1.2 or newer, client certificates, one exact SPIFFE id per view
+//! (design decision 8).
 //!
 //! A client without a certificate of a trusted CA fails in the handshake, as does one that asks for another server
-//! name. One that has a certificate but another identity gets 403 from the routes (see [`Peer`]).
+//! name. One that has a certificate but another identity gets 403 from the routes (see [`Peer`]). Certificates and CAs
+//! change while it serves: new connections meet the new ones, old ones go on ([`Tls`], [`follow`]).
 
 mod accept;
+mod follow;
 mod names;
 
 use std::sync::Arc;
@@ -15,9 +18,12 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use x509_parser::{extensions::GeneralName, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer};
 
-pub use accept::{Listener, serve};
+use crate::config::{Config, KubernetesConfig};
+
+pub use accept::{Listener, Remote, serve};
+pub use follow::follow;
 pub use names::OwnName;
 
 /// Who is at the other end, by its certificate's only URI name.
@@ -25,41 +31,66 @@ pub use names::OwnName;
 pub enum Peer {
     /// The gateway of this view.
     Gateway(View),
+    /// Another replica of the control plane, by a certificate of Fairlead's own CA.
+    Replica,
     /// A valid certificate, but of nobody who has business here.
     Other,
 }
 
-/// The SPIFFE ids that count (decision 32).
-#[derive(Clone, Debug)]
+/// The SPIFFE ids that count (decision 32). An empty one is nobody's.
+#[derive(Clone, Debug, Default)]
 pub struct Identities {
     egress: String,
     ingress: String,
+    replica: String,
 }
 
 impl Identities {
-    /// Those of the gateways in `trust_domain`.
+    /// Those of the embedded gateways in `trust_domain`; there are no other replicas.
     #[must_use]
     pub fn new(trust_domain: &str) -> Self {
-        Self { egress: id(trust_domain, View::Egress), ingress: id(trust_domain, View::Ingress) }
+        let (egress, ingress) = (id(trust_domain, View::Egress), id(trust_domain, View::Ingress));
+        Self { egress, ingress, replica: String::new() }
     }
 
-    /// Who shows this certificate (DER). SPIFFE certificates have exactly one URI name; anything else is nobody.
+    /// Those of a mesh's gateways, and of replicas, by their service accounts.
     #[must_use]
-    pub fn peer(&self, certificate: &[u8]) -> Peer {
-        let Ok((_, certificate)) = x509_parser::certificate::X509Certificate::from_der(certificate) else {
-            return Peer::Other;
-        };
+    pub fn of_mesh(config: &Config, kubernetes: &KubernetesConfig) -> Self {
+        let id = |namespace: &str, account: &str| spiffe(&config.trust_domain, namespace, account);
+        let (egress, ingress) = (kubernetes.egress.as_ref(), kubernetes.ingress.as_ref());
+        Self {
+            egress: egress.map(|egress| id(&egress.namespace, &egress.service_account)).unwrap_or_default(),
+            ingress: ingress
+                .map(|ingress| id(&ingress.namespace, &ingress.service_account))
+                .unwrap_or_default(),
+            replica: id(&kubernetes.namespace, &kubernetes.service_account),
+        }
+    }
+
+    /// Who shows this certificate (DER), which was verified. SPIFFE certificates have exactly one URI name; anything else is
+    /// nobody. A replica's must be signed by one of `own`, Fairlead's CAs: Istio's word is not enough for it.
+    #[must_use]
+    pub fn peer(&self, certificate: &[u8], own: &[CertificateDer<'_>]) -> Peer {
+        let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Peer::Other };
         let Ok(Some(names)) = certificate.subject_alternative_name() else { return Peer::Other };
         let mut uris = names.value.general_names.iter().filter_map(|name| match name {
-            GeneralName::URI(uri) => Some(*uri),
+            GeneralName::URI(uri) if !uri.is_empty() => Some(*uri),
             _ => None,
         });
         match (uris.next(), uris.next()) {
             (Some(uri), None) if uri == self.egress => Peer::Gateway(View::Egress),
             (Some(uri), None) if uri == self.ingress => Peer::Gateway(View::Ingress),
+            (Some(uri), None) if uri == self.replica && signed(&certificate, own) => Peer::Replica,
             _ => Peer::Other,
         }
     }
+}
+
+fn signed(certificate: &X509Certificate<'_>, by: &[CertificateDer<'_>]) -> bool {
+    by.iter().any(|authority| {
+        X509Certificate::from_der(authority)
+            .is_ok_and(|(_, authority)| certificate.verify_signature(Some(authority.public_key())).is_ok())
+    })
 }
 
 /// The SPIFFE id of a view's gateway: namespace and service account are both `fairlead-{view}` (decision 32).
@@ -82,28 +113,40 @@ pub enum TlsError {
     },
 }
 
-/// TLS for the listener: own certificate by `name`, clients by `client_cas` (PEM, one or more certificates each).
-///
-/// # Errors
-/// [`TlsError::Material`] when a CA is not a certificate.
-pub fn config(name: Arc<OwnName>, client_cas: &[&str]) -> Result<ServerConfig, TlsError> {
-    let bad = |reason: String| TlsError::Material { what: "the gateways' CA", reason };
-    let mut roots = RootCertStore::empty();
-    for pem in client_cas {
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            let certificate = certificate.map_err(|e| bad(e.to_string()))?;
+/// What new connections of the listener meet.
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    /// Fairlead's own CAs.
+    own: Vec<CertificateDer<'static>>,
+}
+
+impl Tls {
+    /// Own certificate by `name`; clients by `own_cas`, Fairlead's, and by `mesh_roots`, Istio's (PEM, any number each).
+    ///
+    /// # Errors
+    /// [`TlsError::Material`] when a CA is not a certificate, or there is none.
+    pub fn new(name: Arc<OwnName>, own_cas: &str, mesh_roots: &str) -> Result<Self, TlsError> {
+        let bad = |reason: String| TlsError::Material { what: "the gateways' CA", reason };
+        let own = certificates(own_cas).map_err(bad)?;
+        let mut roots = RootCertStore::empty();
+        for certificate in own.iter().cloned().chain(certificates(mesh_roots).map_err(bad)?) {
             roots.add(certificate).map_err(|e| bad(e.to_string()))?;
         }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map_err(|e| bad(e.to_string()))?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| bad(e.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_cert_resolver(name);
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { config: Arc::new(config), own })
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|e| bad(e.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| bad(e.to_string()))?
-        .with_client_cert_verifier(verifier)
-        .with_cert_resolver(name);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+}
+
+/// The certificates of a PEM text.
+pub(crate) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().map_err(|e| e.to_string())
 }

@@ -1,12 +1,15 @@
 //! `fairlead run`: start in an order in which nobody sees half of it, serve, drain at SIGTERM or SIGINT.
 //!
-//! Sockets are bound first, because gateways' files name their ports; then certificates, objects, the first publishing;
-//! only then anybody is answered, and the ready line goes out.
+//! Sockets are bound first, because gateways are told their ports; then certificates, objects, the first publishing;
+//! only then anybody is answered, and the ready line goes out. What is different between the modes is in [`embedded`] and
+//! [`mesh`].
+
+mod embedded;
+mod mesh;
 
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,7 +20,7 @@ use axum::{
     response::Response,
     routing::get,
 };
-use fairlead_model::{Index, Installation};
+use fairlead_model::Installation;
 use fairlead_resources::Sink;
 use fairlead_wire::feed;
 use tokio::{
@@ -29,23 +32,16 @@ use tokio::{
 
 use crate::{
     admin,
-    certificates::Certificates,
     config::Config,
     control::Control,
-    deliver::{Deliver, files::Files},
-    dial, files,
-    gateways::{Addresses, Rendered, reachable},
-    grants::{self, broker::Broker},
-    health,
-    mtls::{self, Identities, Listener, OwnName},
-    publish::Publisher,
-    state::{Core, Shared, drained},
-    store::{Store, directory::DirectoryStore},
-    telemetry::{level::LevelSwitch, metrics::Metrics},
+    files,
+    gateways::Addresses,
+    grants, mtls,
+    state::{Shared, drained},
+    store::Batch,
+    telemetry::level::LevelSwitch,
 };
 
-/// How often certificates are looked at.
-const CERTIFICATES: Duration = Duration::from_secs(3600);
 /// How long open conversations get at the end.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -77,6 +73,9 @@ pub enum RunError {
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] admin::AdminError),
+    /// The cluster.
+    #[error(transparent)]
+    Kubernetes(#[from] crate::kubernetes::KubernetesError),
     /// Something else.
     #[error("{0}")]
     Other(String),
@@ -86,6 +85,8 @@ pub enum RunError {
 pub struct Running {
     /// Where it listens.
     pub addresses: Addresses,
+    /// Where it serves modules; none in the embedded mode.
+    pub internal: Option<SocketAddr>,
     /// Its shared state.
     pub state: Shared,
     drain: watch::Sender<bool>,
@@ -106,58 +107,41 @@ impl Running {
 /// # Errors
 /// [`RunError`]: one sentence with what to do.
 pub async fn start(config: &Config, level: LevelSwitch) -> Result<Running, RunError> {
-    let state_directory = absolute(&config.state_directory)?;
-    files::make_private(&state_directory)?;
-    let (sockets, addresses) = Sockets::bind(config).await?;
-    let certificates = Certificates::new(&state_directory);
-    let ensured = certificates.ensure(config, now())?;
-    let private = state_directory.join("pki");
-    let admin = admin::bind(&crate::config::admin_socket(&state_directory), &private).await?;
+    match &config.kubernetes {
+        None => embedded::start(config, level).await,
+        Some(kubernetes) => mesh::start(config, kubernetes, level).await,
+    }
+}
 
-    let (drain, draining) = watch::channel(false);
-    let metrics = Metrics::new();
-    let never = [addresses.gateways, addresses.health, addresses.metrics].map(reachable);
-    let dialler = dial::from_config(&config.targets, &never).map_err(RunError::Other)?;
-    let broker = Broker::new(dialler, config.grants.clone(), metrics.clone());
-    let state: Shared = Arc::new(Core::new(broker, metrics, draining.clone(), level.clone()));
-
-    let by_files = |gateway| Box::new(Files::new(gateway, config.profiles.clone())) as Box<dyn Deliver>;
-    let egress = Rendered::egress(config, &state_directory, &addresses).map(by_files);
-    let ingress = Rendered::ingress(config, &state_directory, &addresses)?.map(by_files);
-    let publisher = Publisher::new(state.clone(), egress, ingress);
-    let index = Index::new(&installation(config, &never));
-    let mut control = Control::new(index, publisher, state.clone());
-    let store =
-        DirectoryStore::new(config.resources.clone(), state_directory.join("barriers"), config.store.clone());
-    let mut batches = store.watch()?;
-    let mut more = true;
-    while more {
+/// Takes batches until everything that is there is published; `synced` is called before the last one.
+async fn take_all(
+    control: &mut Control,
+    batches: &mut mpsc::Receiver<Batch>,
+    mut synced: impl FnMut(),
+) -> Result<(), RunError> {
+    loop {
         let batch = batches.recv().await;
         let batch = batch.ok_or_else(|| RunError::Other("the resources could not be read".to_owned()))?;
-        more = batch.more;
+        let more = batch.more;
+        if !more {
+            synced();
+        }
         control.take(batch).await;
+        if !more {
+            return Ok(());
+        }
     }
-
-    let own =
-        Arc::new(OwnName::new(&config.control.server_name, &ensured.control_pem, &ensured.control_key_pem)?);
-    let tls = mtls::config(own.clone(), &[&ensured.ca_pem])?;
-    let listener = Listener::new(sockets.gateways, tls, Identities::new(&config.trust_domain));
-    let mut tasks = JoinSet::new();
-    let (questions, asked) = mpsc::channel(16);
-    tasks.spawn(control.run(batches, asked));
-    tasks.spawn(admin::serve(admin, questions, draining.clone()));
-    tasks.spawn(mtls::serve(listener, gateway_router(state.clone()), draining.clone()));
-    tasks.spawn(plain(sockets.health, health::router(level), draining.clone()));
-    tasks.spawn(plain(sockets.metrics, metrics_router(state.clone()), draining.clone()));
-    tasks.spawn(renew(certificates, config.clone(), own, draining));
-    Ok(Running { addresses, state, drain, tasks })
 }
 
 struct Sockets {
     gateways: TcpListener,
     health: TcpListener,
     metrics: TcpListener,
+    internal: Option<TcpListener>,
 }
+
+/// Port for modules in Kubernetes mode, where the configuration names none (decision 28).
+const INTERNAL: u16 = 8080;
 
 impl Sockets {
     async fn bind(config: &Config) -> Result<(Self, Addresses), RunError> {
@@ -165,8 +149,15 @@ impl Sockets {
         let (gateways, at) = listen(control, control.gateway_port, "control.gatewayPort").await?;
         let (health, health_at) = listen(control, control.health_port, "control.healthPort").await?;
         let (metrics, metrics_at) = listen(control, control.metrics_port, "control.metricsPort").await?;
+        let internal = match config.kubernetes {
+            None => None,
+            Some(_) => {
+                let port = control.internal_port.unwrap_or(INTERNAL);
+                Some(listen(control, port, "control.internalPort").await?.0)
+            }
+        };
         Ok((
-            Self { gateways, health, metrics },
+            Self { gateways, health, metrics, internal },
             Addresses { gateways: at, health: health_at, metrics: metrics_at },
         ))
     }
@@ -214,27 +205,6 @@ async fn plain(socket: TcpListener, router: Router, mut draining: watch::Receive
     let end = async move { drained(&mut draining).await };
     if let Err(error) = axum::serve(socket, router).with_graceful_shutdown(end).await {
         tracing::error!(%error, "a plain listener has ended");
-    }
-}
-
-/// Renews certificates in time; Envoy takes its own from the files.
-async fn renew(
-    certificates: Certificates,
-    config: Config,
-    own: Arc<OwnName>,
-    mut draining: watch::Receiver<bool>,
-) {
-    while timeout(CERTIFICATES, drained(&mut draining)).await.is_err() {
-        match certificates.ensure(&config, now()) {
-            Ok(ensured) if ensured.renewed.is_empty() => {}
-            Ok(ensured) => {
-                tracing::info!(names = ?ensured.renewed, "certificates were renewed");
-                if let Err(error) = own.replace(&ensured.control_pem, &ensured.control_key_pem) {
-                    tracing::error!(%error, "the renewed certificate cannot be used");
-                }
-            }
-            Err(error) => tracing::error!(%error, "certificates cannot be renewed; the old ones stay"),
-        }
     }
 }
 

@@ -6,8 +6,9 @@ use fairlead_wire::feed::View;
 use tokio::sync::watch;
 
 use crate::{
+    conditions::Board,
     feed::{hub::Hub, serve::Lane},
-    grants::broker::Broker,
+    grants::{broker::Broker, forward::Forwarder},
     telemetry::{level::LevelSwitch, metrics::Metrics},
 };
 
@@ -20,6 +21,10 @@ pub struct Core {
     ingress: Lane,
     /// Grants.
     pub broker: Broker,
+    /// The way to the replica that fetches grants; none where this one always does.
+    pub forwarder: Option<Forwarder>,
+    /// Applications whose status is to be looked at.
+    pub board: Board,
     /// Counters.
     pub metrics: Metrics,
     /// True from the moment on at which the process is to end.
@@ -33,13 +38,15 @@ impl Core {
     #[must_use]
     pub fn new(
         broker: Broker,
+        forwarder: Option<Forwarder>,
         metrics: Metrics,
         draining: watch::Receiver<bool>,
         level: LevelSwitch,
     ) -> Self {
         let epoch = format!("{:032x}", rand::random::<u128>());
         let lane = |view| Lane::new(view, Hub::new(&epoch, crate::feed::hub::TOMBSTONES));
-        Self { egress: lane(View::Egress), ingress: lane(View::Ingress), broker, metrics, draining, level }
+        let (egress, ingress) = (lane(View::Egress), lane(View::Ingress));
+        Self { egress, ingress, broker, board: Board::default(), forwarder, metrics, draining, level }
     }
 
     /// One view's records.

@@ -2,7 +2,6 @@
 //! [`mtls`](crate::mtls), which puts the caller's [`Peer`] into each request.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
     sync::{PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
@@ -15,53 +14,34 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use fairlead_wire::feed::{self, MAX_MISSING, MAX_WAIT_MS, PAGE_BYTES, Report, View, Wanted};
+use fairlead_wire::feed::{self, MAX_WAIT_MS, PAGE_BYTES, View, Wanted};
 use serde::Deserialize;
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
 
-use super::{hub::Hub, page};
+use super::{hub::Hub, page, seen::Seen};
 use crate::{
-    mtls::Peer,
+    kubernetes::Missing,
+    mtls::{Peer, Remote},
+    replica::reports,
     state::{Shared, drained},
-    telemetry::metrics::Metrics,
 };
-
-/// How many published revisions wait for the first poll that shows them in force.
-const PENDING: usize = 64;
 
 /// A hub that many tasks read, and that wakes those who wait for a change.
 pub struct Lane {
     view: View,
     hub: RwLock<Hub>,
     changed: watch::Sender<u64>,
-    seen: std::sync::Mutex<Seen>,
+    seen: Seen,
 }
-
-/// What polls tell about the gateways.
-#[derive(Default)]
-struct Seen {
-    /// Published, not yet in force anywhere.
-    pending: VecDeque<(u64, Instant)>,
-    /// Profiles that Envoy lacks: since when, and last reported.
-    missing: BTreeMap<String, (Instant, Instant)>,
-}
-
-/// A report of a missing profile counts for this long.
-const MISSING_FOR: Duration = Duration::from_secs(60);
 
 impl Lane {
     /// A lane around an empty hub.
     #[must_use]
     pub fn new(view: View, hub: Hub) -> Self {
-        Self {
-            view,
-            hub: RwLock::new(hub),
-            changed: watch::Sender::new(0),
-            seen: std::sync::Mutex::default(),
-        }
+        Self { view, hub: RwLock::new(hub), changed: watch::Sender::new(0), seen: Seen::default() }
     }
 
     /// Reads the hub. Never keep it over an `await`.
@@ -78,12 +58,7 @@ impl Lane {
             (before, hub.revision())
         };
         if revision != before {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if seen.pending.len() == PENDING {
-                seen.pending.pop_front();
-            }
-            seen.pending.push_back((revision, Instant::now()));
-            drop(seen);
+            self.seen.published(revision);
             self.changed.send_replace(revision);
         }
         revision
@@ -92,28 +67,19 @@ impl Lane {
     /// Transport profiles that gateways reported missing within the last minute, and for how long already.
     #[must_use]
     pub fn missing_profiles(&self) -> Vec<(String, Duration)> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.missing
-            .iter()
-            .filter(|(_, (_, last))| last.elapsed() < MISSING_FOR)
-            .map(|(profile, (first, last))| (profile.clone(), last.duration_since(*first)))
-            .collect()
+        self.seen.missing_profiles()
     }
 
-    fn note(&self, report: &Report, metrics: &Metrics) {
-        let now = Instant::now();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if report.epoch == self.read().epoch() {
-            while let Some((_, published)) = seen.pending.pop_front_if(|(at, _)| *at <= report.revision) {
-                metrics.propagation(self.view, now.duration_since(published));
-            }
-        }
-        seen.missing.retain(|_, (_, last)| now.duration_since(*last) < MISSING_FOR);
-        for profile in report.missing_profiles.iter().take(MAX_MISSING) {
-            if seen.missing.len() < MAX_MISSING || seen.missing.contains_key(profile) {
-                seen.missing.entry(profile.clone()).or_insert((now, now)).1 = now;
-            }
-        }
+    /// The same for each gateway.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Missing> {
+        self.seen.missing(self.view)
+    }
+
+    /// Gateways that polled within the last minutes, and for how long they have been silent.
+    #[must_use]
+    pub fn gateways(&self) -> Vec<reports::Seen> {
+        self.seen.gateways(self.view)
     }
 }
 
@@ -151,22 +117,27 @@ fn lane<'a>(state: &'a Shared, peer: Peer, view: &str) -> Result<&'a Lane, Statu
     };
     match peer {
         Peer::Gateway(own) if own == view => Ok(state.lane(view)),
-        Peer::Gateway(_) | Peer::Other => Err(StatusCode::FORBIDDEN),
+        Peer::Gateway(_) | Peer::Replica | Peer::Other => Err(StatusCode::FORBIDDEN),
     }
 }
 
 async fn poll(
     State(state): State<Shared>,
     Extension(peer): Extension<Peer>,
+    Extension(Remote(gateway)): Extension<Remote>,
     Path(view): Path<String>,
     Query(at): Query<Position>,
     headers: HeaderMap,
 ) -> Result<Response, StatusCode> {
     let lane = lane(&state, peer, &view)?;
     state.metrics.poll(lane.view);
-    let report = headers.get(feed::REPORT).and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
-    if let Some(report) = report {
-        lane.note(&report, &state.metrics);
+    let _open = lane.seen.begin(gateway);
+    let report = headers.get(feed::REPORT);
+    if let Some(report) =
+        report.and_then(|value| serde_json::from_slice::<feed::Report>(value.as_bytes()).ok())
+    {
+        let ours = report.epoch == lane.read().epoch();
+        lane.seen.note(gateway, &report, ours, lane.view, &state.metrics);
     }
     let until = Instant::now() + Duration::from_millis(at.wait.min(MAX_WAIT_MS).into());
     let mut changed = lane.changed.subscribe();

@@ -6,7 +6,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use fairlead_model::GrantSpec;
 use fairlead_wire::{Reason, Refusal, grant::GrantAnswer};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -35,6 +38,10 @@ struct Inner {
     config: GrantsConfig,
     metrics: Metrics,
     slots: RwLock<HashMap<String, Slot>>,
+    /// Counts what was made known.
+    news: watch::Sender<u64>,
+    /// Grants are fetched here: this replica leads, or there is only one.
+    active: AtomicBool,
 }
 
 struct Slot {
@@ -47,7 +54,29 @@ impl Broker {
     /// Without any grant.
     #[must_use]
     pub fn new(dialler: Arc<Dialler>, config: GrantsConfig, metrics: Metrics) -> Self {
-        Self(Arc::new(Inner { dialler, config, metrics, slots: RwLock::default() }))
+        let (slots, news, active) = (RwLock::default(), watch::Sender::new(0), AtomicBool::new(true));
+        Self(Arc::new(Inner { dialler, config, metrics, slots, news, active }))
+    }
+
+    /// Says whether grants are to be fetched here. One that is not active any longer forgets its tokens and refreshes
+    /// nothing: whoever leads does.
+    pub fn activate(&self, active: bool) {
+        self.0.active.store(active, Ordering::SeqCst);
+        if active {
+            return;
+        }
+        let slots = self.0.slots.read().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values() {
+            slot.entry.lock().forget();
+        }
+    }
+
+    /// Waits until the grant `id` is known, at most for `limit`.
+    pub async fn known(&self, id: &str, limit: Duration) {
+        let mut news = self.0.news.subscribe();
+        let known = || self.0.slots.read().unwrap_or_else(PoisonError::into_inner).contains_key(id);
+        // The time being over, whoever asks finds out that it is not known.
+        let _ = timeout(limit, news.wait_for(|_| known())).await;
     }
 
     /// Makes a grant known. Nothing is fetched before it is asked for. An id that is known already keeps its token.
@@ -57,6 +86,8 @@ impl Broker {
             .entry(id.to_owned())
             .and_modify(|slot| slot.retired = None)
             .or_insert_with(|| Slot { entry: Arc::new(Entry::new(id.to_owned(), spec)), retired: None });
+        drop(slots);
+        self.0.news.send_modify(|news| *news += 1);
     }
 
     /// No resource names this grant any longer: it is given for a short time yet, because gateways may be one change
@@ -192,6 +223,9 @@ impl Inner {
         tokio::spawn(async move {
             sleep(time).await;
             let (Some(inner), Some(entry)) = (inner.upgrade(), entry.upgrade()) else { return };
+            if !inner.active.load(Ordering::SeqCst) {
+                return;
+            }
             let mut state = entry.lock();
             let current = state.usable(None).is_some_and(|held| held.serial == serial);
             if current && state.used {

@@ -103,6 +103,13 @@ impl State {
         Ok(())
     }
 
+    /// Drops the token, not the serials: they go on rising.
+    pub(super) fn forget(&mut self) {
+        self.held = None;
+        self.used = false;
+        self.rejections.clear();
+    }
+
     /// Takes a new token. Serials rise, across restarts too: they are at least Unix milliseconds.
     pub(super) fn take(&mut self, token: Token, demanded: bool) -> Arc<Held> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();

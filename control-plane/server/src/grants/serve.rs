@@ -33,6 +33,9 @@ async fn ask(
         [] => GrantRequest::default(),
         body => serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST)?,
     };
-    let answer = state.broker.ask(&id, question.rejected).await;
+    let answer = match &state.forwarder {
+        Some(forwarder) => forwarder.ask(&state.broker, &id, &question).await,
+        None => state.broker.ask(&id, question.rejected).await,
+    };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

@@ -47,27 +47,28 @@ pub struct Keeper {
     leaf: Leaf,
     content: Content,
     told: watch::Sender<Material>,
+    bundle: watch::Sender<Arc<str>>,
 }
 
 impl Keeper {
-    /// Reads the CA, or makes it; issues this replica's certificate.
+    /// Reads the CA, or makes it; issues this replica's certificate. What comes back is told again at each change; the second
+    /// is the bundle alone, for those who have no business with a key.
     ///
     /// # Errors
     /// [`KubernetesError`]: the API server, or a Secret that is no CA.
     pub async fn begin(
         cluster: &Cluster,
         config: &Config,
-    ) -> Result<(Self, watch::Receiver<Material>), KubernetesError> {
+    ) -> Result<(Self, watch::Receiver<Material>, watch::Receiver<Arc<str>>), KubernetesError> {
         let api: Api<Secret> = cluster.ours();
-        let account = id(config, cluster);
-        let leaf = Leaf {
-            uris: vec![account],
-            client: true,
-            ..Leaf::server(super::MANAGER, &[&config.control.server_name])
-        };
+        let own = &cluster.config;
+        let account = spiffe(&config.trust_domain, &own.namespace, &own.service_account);
+        let server = Leaf::server("fairlead-control", &[&config.control.server_name]);
+        let leaf = Leaf { uris: vec![account], client: true, ..server };
         let content = settle(&api, cluster, None, now()).await?;
         let (told, material) = watch::channel(issue(&content, &leaf, now())?);
-        Ok((Self { api, cluster: cluster.clone(), leaf, content, told }, material))
+        let (bundle, ca) = watch::channel(material.borrow().bundle.clone());
+        Ok((Self { api, cluster: cluster.clone(), leaf, content, told, bundle }, material, ca))
     }
 
     /// Follows the Secret and renews what is due, until the process drains.
@@ -92,17 +93,17 @@ impl Keeper {
         let due = Validity::of_pem(&self.told.borrow().own.certificate_pem).map_or(true, |own| own.due(now));
         if content != self.content || due {
             tracing::info!("this replica's certificate is issued anew");
-            self.told.send_replace(issue(&content, &self.leaf, now)?);
+            let material = issue(&content, &self.leaf, now)?;
+            self.bundle.send_if_modified(|bundle| {
+                let changed = *bundle != material.bundle;
+                bundle.clone_from(&material.bundle);
+                changed
+            });
+            self.told.send_replace(material);
             self.content = content;
         }
         Ok(())
     }
-}
-
-/// The SPIFFE id that replicas know each other by.
-#[must_use]
-pub fn id(config: &Config, cluster: &Cluster) -> String {
-    spiffe(&config.trust_domain, &cluster.config.namespace, &cluster.config.service_account)
 }
 
 /// What the Secret holds after everything that is due at `now` was done to it, by us or by whoever was faster. `held`

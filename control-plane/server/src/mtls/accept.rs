@@ -1,6 +1,10 @@
 //! Accepting connections: handshake with a time limit, peer from its certificate, HTTP/1.1 or HTTP/2, draining.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Extension, Router};
 use hyper_util::{
@@ -8,7 +12,6 @@ use hyper_util::{
     server::{conn::auto, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
-use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -16,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::Identities;
+use super::{Identities, Tls};
 use crate::state::drained;
 
 /// How long a TLS handshake and request headers may take.
@@ -26,18 +29,22 @@ const CONNECTIONS: usize = 4_096;
 /// How long open requests get to finish at the end.
 const DRAIN: Duration = Duration::from_secs(2);
 
+/// Where the other end of a request's connection is.
+#[derive(Clone, Copy, Debug)]
+pub struct Remote(pub IpAddr);
+
 /// A bound socket with its TLS.
 pub struct Listener {
     socket: TcpListener,
-    acceptor: TlsAcceptor,
+    tls: watch::Receiver<Arc<Tls>>,
     identities: Arc<Identities>,
 }
 
 impl Listener {
     /// Puts TLS on a bound socket.
     #[must_use]
-    pub fn new(socket: TcpListener, config: ServerConfig, identities: Identities) -> Self {
-        Self { socket, acceptor: TlsAcceptor::from(Arc::new(config)), identities: Arc::new(identities) }
+    pub fn new(socket: TcpListener, tls: watch::Receiver<Arc<Tls>>, identities: Identities) -> Self {
+        Self { socket, tls, identities: Arc::new(identities) }
     }
 
     /// Where it listens.
@@ -58,8 +65,8 @@ pub async fn serve(listener: Listener, router: Router, mut draining: watch::Rece
             accepted = listener.socket.accept() => accepted,
             () = drained(&mut draining) => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, remote) = match accepted {
+            Ok((stream, remote)) => (stream, Remote(remote.ip().to_canonical())),
             Err(error) => {
                 // Out of descriptors, mostly: without a pause this would spin.
                 tracing::warn!(%error, "cannot accept a gateway's connection");
@@ -71,12 +78,11 @@ pub async fn serve(listener: Listener, router: Router, mut draining: watch::Rece
             tracing::warn!(limit = CONNECTIONS, "too many gateway connections; one is refused");
             continue;
         };
-        let (acceptor, identities, router) =
-            (listener.acceptor.clone(), listener.identities.clone(), router.clone());
-        let watcher = graceful.watcher();
+        let (tls, identities) = (listener.tls.borrow().clone(), listener.identities.clone());
+        let (router, watcher) = (router.clone().layer(Extension(remote)), graceful.watcher());
         tokio::spawn(async move {
             let _slot = slot;
-            connection(stream, &acceptor, &identities, router, watcher).await;
+            connection(stream, &tls, &identities, router, watcher).await;
         });
     }
     if timeout(DRAIN, graceful.shutdown()).await.is_err() {
@@ -86,14 +92,14 @@ pub async fn serve(listener: Listener, router: Router, mut draining: watch::Rece
 
 async fn connection(
     stream: TcpStream,
-    acceptor: &TlsAcceptor,
+    tls: &Tls,
     identities: &Identities,
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) {
     // Small answers to long polls must not wait for more.
     let _ = stream.set_nodelay(true);
-    let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+    let stream = match timeout(HANDSHAKE, TlsAcceptor::from(tls.config.clone()).accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::info!(%error, "a TLS handshake on the gateways' port failed");
@@ -102,7 +108,7 @@ async fn connection(
         Err(_) => return,
     };
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let Some(peer) = certificate.map(|certificate| identities.peer(certificate)) else { return };
+    let Some(peer) = certificate.map(|certificate| identities.peer(certificate, &tls.own)) else { return };
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
