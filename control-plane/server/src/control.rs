@@ -3,16 +3,18 @@
 //! Everything that needs the index asks this task ([`Question`]), so that nothing is locked while it compiles.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use fairlead_model::{Changes, Explanation, Index};
 use fairlead_resources::{Object, ObjectRef};
+use fairlead_wire::Reason;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    conditions::report::{self, Identity, Report},
     publish::Publisher,
     state::{Shared, drained},
     status::{self, Status},
@@ -22,12 +24,37 @@ use crate::{
 /// How long the start waits for gateways to get the transport profiles of what is there already.
 const FIRST: Duration = Duration::from_secs(10);
 
-/// What the admin socket asks.
+/// A record may wait for its profile for so long before `fairlead status` says so.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the admin socket asks, and who writes statuses.
 pub enum Question {
     /// How things are.
     Status(oneshot::Sender<Status>),
     /// How a call of this path would be answered.
     Explain(String, oneshot::Sender<Explanation>),
+    /// What there is to say about these Applications; nothing about one that is gone.
+    Reports {
+        /// Which.
+        names: Vec<Arc<str>>,
+        /// A record may wait for its profile for so long before that is worth telling.
+        patience: Duration,
+        /// With the names, in their order.
+        answer: oneshot::Sender<Vec<(Arc<str>, Option<Report>)>>,
+    },
+    /// The names of all Applications, those included that cannot be read.
+    Names(oneshot::Sender<Vec<Arc<str>>>),
+    /// The names of the Applications that need any of these transport profiles.
+    Users(Vec<String>, oneshot::Sender<Vec<Arc<str>>>),
+    /// The names of the Applications whose records have waited for a profile for so long.
+    Undelivered(Duration, oneshot::Sender<BTreeSet<Arc<str>>>),
+}
+
+/// What the index does not keep of an Application.
+struct Known {
+    /// Where it is defined.
+    origin: Arc<str>,
+    identity: Identity,
 }
 
 /// The task.
@@ -35,13 +62,13 @@ pub struct Control {
     index: Index,
     publisher: Publisher,
     state: Shared,
-    /// Applications that are there, and where each is defined.
-    origins: HashMap<String, Arc<str>>,
+    /// Applications that are there.
+    known: HashMap<String, Known>,
     /// How many objects there are.
     objects: usize,
     store_problems: Vec<StoreProblem>,
-    /// Applications with problems, and how many.
-    troubled: HashMap<String, usize>,
+    /// Applications with problems, and of what kind each is.
+    troubled: HashMap<String, Vec<Reason>>,
     /// Everything that was there at the start is compiled.
     began: bool,
 }
@@ -54,7 +81,7 @@ impl Control {
             index,
             publisher,
             state,
-            origins: HashMap::new(),
+            known: HashMap::new(),
             objects: 0,
             store_problems: Vec::new(),
             troubled: HashMap::new(),
@@ -68,13 +95,14 @@ impl Control {
             match event {
                 Event::Apply { object, origin } => {
                     if let Object::Application(application) = &object {
-                        self.origins.insert(application.metadata.name.clone(), origin);
+                        let identity = Identity::of(application);
+                        self.known.insert(application.metadata.name.clone(), Known { origin, identity });
                     }
                     self.index.apply(object);
                 }
                 Event::Delete(reference) => {
                     if let ObjectRef::Application(name) = &reference {
-                        self.origins.remove(name);
+                        self.known.remove(name);
                     }
                     self.index.delete(&reference);
                 }
@@ -86,6 +114,7 @@ impl Control {
             return;
         }
         let changes = self.index.changes();
+        self.mark(&changes, batch.problems.as_deref());
         self.report(&changes, batch.problems);
         // Even without changes the first batch has the gateways' files written.
         self.publisher.publish(&changes, batch.seen);
@@ -95,8 +124,29 @@ impl Control {
                 "gateways do not have all transport profiles yet; the records that need them wait"
             );
         }
-        let problems = self.troubled.values().sum::<usize>() + self.store_problems.len();
+        let problems = self.troubled.values().map(Vec::len).sum::<usize>() + self.store_problems.len();
         self.state.metrics.resources(self.objects, problems, self.publisher.profiles());
+    }
+
+    /// Has looked at the status of what is perhaps different.
+    fn mark(&self, changes: &Changes, store: Option<&[StoreProblem]>) {
+        self.state.board.mark(changes.touched.iter().cloned());
+        if let Some(problems) = store {
+            let lists = [(problems, &*self.store_problems), (&*self.store_problems, problems)];
+            let differ = lists.into_iter().flat_map(|(of, than)| of.iter().filter(|one| !than.contains(one)));
+            self.state.board.mark(differ.filter_map(report::about));
+        }
+    }
+
+    /// What there is to say about one Application.
+    fn tell(&self, name: &str, patience: Duration) -> Option<Report> {
+        let identity = self.known.get(name).map(|known| &known.identity);
+        let unreadable = self.store_problems.iter().filter(|problem| report::is_about(problem, name));
+        let mut told = Report::gather(&self.index, name, identity, unreadable)?;
+        let waiting = self.publisher.undelivered(patience).filter(|(application, ..)| *application == name);
+        let waiting: BTreeSet<_> = waiting.map(|(_, view, profile)| (view, profile.to_owned())).collect();
+        told.undelivered = waiting.into_iter().collect();
+        Some(told)
     }
 
     /// A line for each thing that is newly wrong, and one when it is over.
@@ -119,7 +169,7 @@ impl Control {
         }
         for name in &changes.problems {
             let problems = self.index.problems(name);
-            let file = self.origins.get(name).map(|file| &**file);
+            let file = self.known.get(name).map(|known| &*known.origin);
             for problem in problems {
                 let (field, reason, effect) = (&problem.field, problem.reason.as_str(), problem.effect);
                 let detail = &problem.message;
@@ -133,12 +183,14 @@ impl Control {
                     "an Application has a problem"
                 );
             }
-            if problems.is_empty() {
-                if self.troubled.remove(name).is_some() {
-                    tracing::info!(application = name, "an Application has no problem any longer");
-                }
-            } else {
-                self.troubled.insert(name.clone(), problems.len());
+            let reasons: Vec<Reason> = problems.iter().map(|problem| problem.reason).collect();
+            reasons.iter().for_each(|reason| self.state.metrics.application_problems(*reason, 1));
+            let before = self.troubled.remove(name).unwrap_or_default();
+            before.iter().for_each(|reason| self.state.metrics.application_problems(*reason, -1));
+            if !reasons.is_empty() {
+                self.troubled.insert(name.clone(), reasons);
+            } else if !before.is_empty() {
+                tracing::info!(application = name, "an Application has no problem any longer");
             }
         }
     }
@@ -160,18 +212,40 @@ impl Control {
     }
 
     fn answer(&self, question: Question) {
+        let index = &self.index;
         // Whoever asked may have left.
         match question {
             Question::Status(answer) => {
-                let _ = answer.send(status::gather(
-                    &self.index,
-                    &self.state,
-                    &self.origins,
-                    &self.store_problems,
-                ));
+                let file = |name: &str| self.known.get(name).map(|known| known.origin.to_string());
+                let told = |name: &str| self.tell(name, PATIENCE);
+                let _ = answer.send(status::gather(index, &self.state, file, told, &self.store_problems));
             }
             Question::Explain(path, answer) => {
-                let _ = answer.send(self.index.explain(&path));
+                let _ = answer.send(index.explain(&path));
+            }
+            Question::Reports { names, patience, answer } => {
+                let tell = |name: Arc<str>| {
+                    let report = self.tell(&name, patience);
+                    (name, report)
+                };
+                let _ = answer.send(names.into_iter().map(tell).collect());
+            }
+            Question::Names(answer) => {
+                let unreadable = self.store_problems.iter().filter_map(report::about);
+                let readable = index.applications().map(|overview| Arc::from(overview.name));
+                let _ = answer.send(readable.chain(unreadable).collect());
+            }
+            Question::Users(profiles, answer) => {
+                let uses = |name: &str| {
+                    let mut needed = index.profiles_of(name).chain(index.sink_profile_of(name));
+                    needed.any(|id| profiles.iter().any(|profile| profile == id))
+                };
+                let names = index.applications().map(|overview| overview.name).filter(|name| uses(name));
+                let _ = answer.send(names.map(Arc::from).collect());
+            }
+            Question::Undelivered(patience, answer) => {
+                let waiting = self.publisher.undelivered(patience);
+                let _ = answer.send(waiting.map(|(application, ..)| Arc::from(application)).collect());
             }
         }
     }

@@ -7,10 +7,14 @@
 
 mod side;
 
-use std::{collections::BTreeSet, future, time::Instant};
+use std::{
+    collections::BTreeSet,
+    future,
+    time::{Duration, Instant},
+};
 
 use fairlead_model::Changes;
-use fairlead_wire::feed::{EgressRecord, IngressRecord};
+use fairlead_wire::feed::{EgressRecord, IngressRecord, View};
 use tokio::time::{sleep_until, timeout_at};
 
 use crate::{deliver::Deliver, state::Shared};
@@ -92,6 +96,19 @@ impl Publisher {
     #[must_use]
     pub fn profiles(&self) -> usize {
         self.egress.count() + self.ingress.count()
+    }
+
+    /// Transport profiles that records have waited for at least so long: the Application, the gateway's view and the
+    /// profile; not each once.
+    pub fn undelivered(&self, patience: Duration) -> impl Iterator<Item = (&str, View, &str)> {
+        let of = |view| move |(key, profile, seen): (_, _, Instant)| (view, key, profile, seen);
+        let egress = self.egress.waiting_records().map(of(View::Egress));
+        let all = egress.chain(self.ingress.waiting_records().map(of(View::Ingress)));
+        all.filter(move |(.., seen)| seen.elapsed() >= patience).map(
+            |(view, key, profile, _): (_, &str, _, _)| {
+                (key.split_once('/').map_or(key, |(application, _)| application), view, profile)
+            },
+        )
     }
 
     fn waiting(&self) -> bool {

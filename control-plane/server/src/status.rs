@@ -1,12 +1,17 @@
 //! `fairlead status`: how things are, as data and as text. Evaluated by the running control plane.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::fmt;
 
 use fairlead_model::{Index, Problem};
 use fairlead_wire::feed::View;
 use serde::Serialize;
 
-use crate::{state::Shared, store::StoreProblem};
+use crate::{
+    conditions::{Aspect, Finding, Report, finding::judge},
+    kubernetes::Missing,
+    state::Shared,
+    store::StoreProblem,
+};
 
 /// How things are.
 #[derive(Clone, Debug, Serialize)]
@@ -52,17 +57,20 @@ pub struct ApplicationStatus {
     pub callable: usize,
     /// API entries that are refused.
     pub refused: usize,
+    /// What the resource's conditions say, or would say in a cluster.
+    pub conditions: Vec<Finding>,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
 
+/// `file` says where an Application is defined, `told` what there is to say about it.
 pub(crate) fn gather(
     index: &Index,
     state: &Shared,
-    origins: &HashMap<String, Arc<str>>,
+    file: impl Fn(&str) -> Option<String>,
+    told: impl Fn(&str) -> Option<Report>,
     manifests: &[StoreProblem],
 ) -> Status {
-    let file = |name: &str| origins.get(name).map(|file| file.to_string());
     let view = |view: View| {
         let lane = state.lane(view);
         let missing = lane.missing_profiles().into_iter().map(|(id, time)| (id, time.as_secs())).collect();
@@ -74,12 +82,15 @@ pub(crate) fn gather(
             missing_profiles: missing,
         }
     };
+    let missing: Vec<Missing> =
+        [View::Egress, View::Ingress].into_iter().flat_map(|view| state.lane(view).missing()).collect();
     let applications = index.applications().map(|overview| ApplicationStatus {
         name: overview.name.to_owned(),
         file: file(overview.name).unwrap_or_default(),
         services: overview.services,
         callable: overview.callable,
         refused: overview.refused,
+        conditions: told(overview.name).map(|report| judge(&report, &missing)).unwrap_or_default(),
         problems: overview.problems.to_vec(),
     });
     let mut applications: Vec<_> = applications.collect();
@@ -105,8 +116,8 @@ impl fmt::Display for Status {
             }
         }
         writeln!(f, "grants: {}", self.grants)?;
-        let sound = self.applications.iter().filter(|application| application.problems.is_empty());
-        let troubled = self.applications.iter().filter(|application| !application.problems.is_empty());
+        let sound = self.applications.iter().filter(|application| application.is_sound());
+        let troubled = self.applications.iter().filter(|application| !application.is_sound());
         writeln!(f, "applications: {}", self.applications.len())?;
         for application in sound.clone().take(LISTED) {
             writeln!(f, "  {application}")?;
@@ -119,6 +130,9 @@ impl fmt::Display for Status {
             for problem in &application.problems {
                 writeln!(f, "    {problem}")?;
             }
+            for finding in application.beside_problems() {
+                writeln!(f, "    {}", finding.message)?;
+            }
         }
         if !self.manifests.is_empty() {
             writeln!(f, "manifests that cannot be used (their last good state stays):")?;
@@ -130,10 +144,27 @@ impl fmt::Display for Status {
     }
 }
 
+impl ApplicationStatus {
+    fn is_sound(&self) -> bool {
+        self.problems.is_empty() && self.conditions.iter().all(|finding| finding.good)
+    }
+
+    /// What is wrong beside what the model knows.
+    fn beside_problems(&self) -> impl Iterator<Item = &Finding> {
+        self.conditions.iter().filter(|finding| finding.aspect == Aspect::ProfilesDelivered && !finding.good)
+    }
+}
+
 impl fmt::Display for ApplicationStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, file, services, callable, refused, .. } = self;
         write!(f, "{name} ({file}): {services} services, {callable} entries callable")?;
-        if *refused > 0 { write!(f, ", {refused} refused") } else { Ok(()) }
+        if *refused > 0 {
+            write!(f, ", {refused} refused")?;
+        }
+        match self.conditions.iter().find(|finding| finding.aspect == Aspect::Ready && !finding.good) {
+            Some(finding) => write!(f, "; not ready: {}", finding.reason),
+            None => Ok(()),
+        }
     }
 }

@@ -247,11 +247,20 @@ pub struct StatusesConfig {
     pub every: Span,
     /// A transport profile that a gateway lacks for this long is a condition (decision 31).
     pub profile_missing_after: Span,
+    /// At most so many statuses are written in a second, each with its Events.
+    pub per_second: u32,
+    /// At most so many are written at a time.
+    pub concurrency: usize,
 }
 
 impl Default for StatusesConfig {
     fn default() -> Self {
-        Self { every: Span::milliseconds(500), profile_missing_after: Span::seconds(10) }
+        Self {
+            every: Span::milliseconds(500),
+            profile_missing_after: Span::seconds(10),
+            per_second: 100,
+            concurrency: 8,
+        }
     }
 }
 

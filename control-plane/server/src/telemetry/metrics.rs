@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fairlead_wire::feed::View;
+use fairlead_wire::{Reason, feed::View};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -28,6 +28,11 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 /// All metrics; clones count together.
 #[derive(Clone)]
 pub struct Metrics {
@@ -41,6 +46,9 @@ pub struct Metrics {
     publishing: Histogram,
     grants: Family<OutcomeLabel, Counter>,
     problems: Gauge,
+    application_problems: Family<ReasonLabel, Gauge>,
+    statuses: Family<OutcomeLabel, Counter>,
+    statuses_waiting: Gauge,
     profiles: Gauge,
     objects: Gauge,
 }
@@ -68,6 +76,9 @@ impl Metrics {
             publishing: histogram(),
             grants: Family::default(),
             problems: Gauge::default(),
+            application_problems: Family::default(),
+            statuses: Family::default(),
+            statuses_waiting: Gauge::default(),
             profiles: Gauge::default(),
             objects: Gauge::default(),
         };
@@ -83,6 +94,12 @@ impl Metrics {
         registry.register("publishing_seconds", help, metrics.publishing.clone());
         registry.register("grants", "Questions for grants and fetches, by outcome", metrics.grants.clone());
         registry.register("problems", "Problems of resources", metrics.problems.clone());
+        let help = "Problems of Applications, by reason";
+        registry.register("application_problems", help, metrics.application_problems.clone());
+        let help = "Statuses of Applications that were to be written, by outcome";
+        registry.register("statuses", help, metrics.statuses.clone());
+        let help = "Applications whose status is still to be looked at";
+        registry.register("statuses_waiting", help, metrics.statuses_waiting.clone());
         registry.register("profiles", "Transport profiles in Envoy's files", metrics.profiles.clone());
         registry.register("objects", "Objects in the store", metrics.objects.clone());
         Self { registry: Arc::new(registry), ..metrics }
@@ -124,6 +141,21 @@ impl Metrics {
     /// `fetched` and `failed` are token requests, `cached` and `limited` questions that led to none.
     pub(crate) fn grant(&self, outcome: &'static str) {
         self.grants.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Problems of this reason have become more or fewer.
+    pub(crate) fn application_problems(&self, reason: Reason, more: i64) {
+        let label = ReasonLabel { reason: reason.as_str() };
+        self.application_problems.get_or_create(&label).inc_by(more);
+    }
+
+    /// `written`, `failed`, or `gone` with its Application.
+    pub(crate) fn status_written(&self, outcome: &'static str) {
+        self.statuses.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn statuses_waiting(&self, count: usize) {
+        self.statuses_waiting.set(gauge(count));
     }
 
     pub(crate) fn resources(&self, objects: usize, problems: usize, profiles: usize) {
