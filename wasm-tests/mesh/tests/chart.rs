@@ -57,8 +57,7 @@ fn chart_is_valid_in_the_eyes_of_istio() {
         let file = mesh.directory().join(format!("{}.yaml", name.replace(' ', "-")));
         std::fs::write(&file, render(mesh, values).unwrap()).unwrap();
         let file = file.display().to_string();
-        let said = mesh.istioctl(&["validate", "--filename", &file]).unwrap();
-        assert!(said.contains("is valid"), "{name}: {said}");
+        mesh.istioctl(&["validate", "--filename", &file]).unwrap_or_else(|error| panic!("{name}: {error}"));
         let analysed = mesh.istioctl(&[
             "analyze",
             "--use-kube=false",
@@ -201,7 +200,7 @@ fn chart_installs_upgrades_and_leaves_what_is_not_its_own() {
     let upgraded = ours(mesh);
     assert!(upgraded.is_superset(&installed));
     assert!(upgraded.contains("NetworkPolicy fairlead-egress/fairlead-egress"));
-    mesh.helm(&[&["upgrade", "fairlead", &chart][..], &here].concat()).unwrap();
+    mesh.helm(&[&["upgrade", "fairlead", &chart, "--reset-values"][..], &here].concat()).unwrap();
     assert_eq!(ours(mesh), installed);
 
     mesh.helm(&[&["uninstall", "fairlead"][..], &here].concat()).unwrap();

@@ -88,6 +88,11 @@ fn what_is_rendered_is_taken_and_is_closed_without_the_plugin() {
             Some(lacking) => Err(Error::new(format!("it lacks {lacking}"))),
         }
     })
-    .unwrap();
+    .unwrap_or_else(|error| {
+        let log = gateway.sources().unwrap();
+        let log = log.iter().map(|(name, bytes)| format!("{name}\n{}", String::from_utf8_lossy(bytes)));
+        std::fs::write("/tmp/dl-sources.txt", log.collect::<String>()).unwrap();
+        panic!("{error}")
+    });
     assert_eq!(refused(&gateway), before);
 }

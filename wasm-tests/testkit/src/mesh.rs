@@ -33,7 +33,7 @@ use std::{
 
 pub use component::Component;
 pub use gateway::Gateway;
-pub use machine::{ENTERED, EXTERNAL, HOST, set_up as set_up_machine};
+pub use machine::{ENTERED, ENTERED_AS_ROOT, ENTERED_AS_USER, EXTERNAL, HOST, set_up as set_up_machine};
 pub use names::Names;
 pub use pod::{Pod, Ran};
 

@@ -5,15 +5,15 @@
 
 use std::{
     env,
-    ffi::OsString,
-    io::{Error, Write as _, stderr},
+    ffi::{OsStr, OsString},
+    io::{Write as _, stderr},
     os::unix::process::CommandExt as _,
     process::{Command, ExitCode, Stdio},
 };
 
-use fairlead_testkit::mesh::{ENTERED, set_up_machine};
+use fairlead_testkit::mesh::{ENTERED, ENTERED_AS_ROOT, ENTERED_AS_USER, set_up_machine};
 
-/// Inside, before the network is made.
+/// Inside, before the network is made; the next word is the value of [`ENTERED`].
 const INSIDE: &str = "--inside";
 const NAMESPACES: &[&str] = &["--net", "--mount", "--propagation", "private"];
 const AS_USER: &[&str] = &["--user", "--map-root-user"];
@@ -26,35 +26,33 @@ fn main() -> ExitCode {
 
 /// Returns only when it fails.
 fn enter() -> String {
-    let mut arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == INSIDE) {
-        arguments.remove(0);
-        return match set_up_machine() {
-            Ok(()) => {
-                become_program(Command::new("env").arg(format!("{ENTERED}=1")).args(arguments)).to_string()
-            }
-            Err(error) => format!("cannot make the mesh's network: {error}"),
-        };
+    let mut arguments = env::args_os().skip(1);
+    let first = arguments.next();
+    let rest: Vec<OsString> = arguments.collect();
+    match first {
+        None => "usage: fairlead-enter PROGRAM ARGUMENTS…".to_owned(),
+        Some(word) if word == INSIDE => inside(&rest),
+        Some(program) if env::var_os(ENTERED).is_some() => {
+            Command::new(program).args(rest).exec().to_string()
+        }
+        Some(program) => outside(&program, &rest),
     }
-    if arguments.is_empty() {
-        return "usage: fairlead-enter PROGRAM ARGUMENTS…".to_owned();
-    }
-    if env::var_os(ENTERED).is_some() {
-        return become_program(Command::new("env").args(arguments)).to_string();
-    }
+}
+
+/// Makes the namespaces, and becomes this program inside.
+fn outside(program: &OsStr, arguments: &[OsString]) -> String {
     let this = match env::current_exe() {
         Ok(this) => this,
         Err(error) => return error.to_string(),
     };
-    let as_root = NAMESPACES.to_vec();
-    let as_user = [NAMESPACES, AS_USER].concat();
+    let ways = [(ENTERED_AS_ROOT, NAMESPACES.to_vec()), (ENTERED_AS_USER, [NAMESPACES, AS_USER].concat())];
     let mut refusals = Vec::new();
-    for namespaces in [as_root, as_user] {
+    for (how, namespaces) in ways {
         match possible(&namespaces) {
             Ok(()) => {
                 let mut command = Command::new("unshare");
-                return become_program(command.args(namespaces).arg(this).arg(INSIDE).args(arguments))
-                    .to_string();
+                command.args(namespaces).arg(this).args([INSIDE, how]).arg(program).args(arguments);
+                return command.exec().to_string();
             }
             Err(error) => refusals.push(error),
         }
@@ -63,6 +61,15 @@ fn enter() -> String {
         "the mesh needs namespaces of its own, and this machine gives none, neither as this user nor in a user namespace: {}",
         refusals.join("; ")
     )
+}
+
+/// Makes the network, and becomes the program.
+fn inside(words: &[OsString]) -> String {
+    let [how, program, arguments @ ..] = words else { return "a word is missing".to_owned() };
+    match set_up_machine() {
+        Ok(()) => Command::new(program).args(arguments).env(ENTERED, how).exec().to_string(),
+        Err(error) => format!("cannot make the mesh's network: {error}"),
+    }
 }
 
 fn possible(namespaces: &[&str]) -> Result<(), String> {
@@ -76,8 +83,4 @@ fn possible(namespaces: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-}
-
-fn become_program(command: &mut Command) -> Error {
-    command.exec()
 }

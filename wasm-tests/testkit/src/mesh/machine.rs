@@ -8,8 +8,12 @@ use std::{
 
 use crate::{Error, Result, error::Doing as _};
 
-/// Set by `fairlead-enter` for the program that it starts.
+/// Set by `fairlead-enter` for the program that it starts, to one of the two below.
 pub const ENTERED: &str = "FAIRLEAD_ENTERED";
+/// In network and mount namespaces alone.
+pub const ENTERED_AS_ROOT: &str = "root";
+/// In a user namespace too.
+pub const ENTERED_AS_USER: &str = "user";
 
 /// The machine's own address in the pods' network.
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);

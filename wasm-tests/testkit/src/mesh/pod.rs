@@ -190,7 +190,9 @@ impl Pod {
         joined.unwrap_or_else(|_| Err(Error::new(format!("the work inside pod {} panicked", self.name))))
     }
 
-    fn enter_file(&self) -> PathBuf {
+    /// The script that becomes a program in the pod: `{script} PROGRAM ARGUMENTS…`.
+    #[must_use]
+    pub fn enter_file(&self) -> PathBuf {
         // Named as the pod, because messages name a process by its program.
         self.ground.directory.join(&self.name)
     }

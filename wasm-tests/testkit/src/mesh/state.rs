@@ -27,7 +27,8 @@ impl State {
         let program = std::env::current_exe().doing("this program has no path")?;
         let program = program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         // Cargo's hash says nothing to a reader.
-        let program = program.rsplit_once('-').map_or(program.as_str(), |(name, _)| name);
+        let hashed = program.rsplit_once('-').filter(|(_, hash)| hash.len() == 16);
+        let program = hashed.map_or(program.as_str(), |(name, _)| name);
         let path = all.join(format!("{program}-{}", std::process::id()));
         std::fs::create_dir_all(&path).doing(path.display())?;
         Ok(Self(path))
