@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{guard, headers, json::duration};
 
+/// Name of routes to targets.
+pub(crate) const TARGET: &str = "target";
+
 /// The routes to targets: for requests in which the plugin named a transport profile, and to no other cluster. The plain
 /// profile comes first, which has its guard elsewhere ([`guard::upstream`]). Last, the refusal of everything else.
 ///
@@ -38,7 +41,7 @@ fn target(headers_timeout: Duration, idle: Duration, profile: &Value) -> Value {
         );
     }
     if let Some(route) = route.as_object_mut() {
-        route.insert("name".to_owned(), json!("target"));
+        route.insert("name".to_owned(), json!(TARGET));
         route.insert(
             "match".to_owned(),
             json!({ "prefix": "/", "headers": [{ "name": PROFILE, "string_match": profile }] }),

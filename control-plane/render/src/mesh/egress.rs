@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     MeshGateway, Module, control,
-    envoy_filter::{cluster, common, envoy_filter, virtual_host},
+    envoy_filter::{Scope, cluster, connections, envoy_filter, nothing_else, virtual_host},
     object::{NETWORKING, object, telemetry},
     plugin,
 };
@@ -75,7 +75,8 @@ fn filter(egress: &MeshEgress) -> Value {
         cluster(control::health(gateway)),
         cluster(of_profile(&gateway.upstream(), &Profile::plain())),
     ];
-    patches.extend(common(gateway, &[]));
+    patches.extend(connections(gateway, Scope::Everything, &[]));
+    patches.extend(nothing_else());
     for (port, name, routes) in [
         (egress.manual_port, "egress_manual", routes.as_slice()),
         (egress.ucl_port, "egress_ucl", routes.as_slice()),
@@ -83,7 +84,7 @@ fn filter(egress: &MeshEgress) -> Value {
     ] {
         // istiod takes this for a port of the Service, where the gateway has one.
         let matching = json!({ "portNumber": port });
-        patches.push(virtual_host(&matching, route::virtual_host(name, routes)));
+        patches.push(virtual_host(&matching, name, routes));
     }
     envoy_filter(gateway, NAME, &patches)
 }

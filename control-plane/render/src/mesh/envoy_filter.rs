@@ -10,7 +10,7 @@ use super::{
     MeshGateway, dns_cache,
     object::{ENVOY_FILTER, object},
 };
-use crate::{filter, forward_proxy, guard, json::any, listener};
+use crate::{filter, forward_proxy, guard, json::any, listener, route, route::TARGET};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";
@@ -22,8 +22,17 @@ pub(super) fn envoy_filter(gateway: &MeshGateway, name: &str, patches: &[Value])
     object(ENVOY_FILTER, "EnvoyFilter", gateway, name, &spec)
 }
 
-/// What goes for all ports. `strip` names headers of callers to drop beside the header table's.
-pub(super) fn common(gateway: &MeshGateway, strip: &[&str]) -> Vec<Value> {
+/// Which part of the gateway's pods is ours.
+#[derive(Clone, Copy)]
+pub(super) enum Scope<'a> {
+    /// All that they listen on, whatever somebody else's objects add to it.
+    Everything,
+    /// What is served under this TLS server name: the pods may be other teams' gateway, too.
+    ServerName(&'a str),
+}
+
+/// What goes for all of our ports. `strip` names headers of callers to drop beside the header table's.
+pub(super) fn connections(gateway: &MeshGateway, scope: Scope<'_>, strip: &[&str]) -> Vec<Value> {
     let mut manager = listener::everywhere(&gateway.times(), &gateway.plugin, strip);
     if let Some(manager) = manager.as_object_mut() {
         manager.insert("access_log".to_owned(), listener::access_log(gateway.access_log.as_deref()));
@@ -32,20 +41,47 @@ pub(super) fn common(gateway: &MeshGateway, strip: &[&str]) -> Vec<Value> {
         any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
     let cache = dns_cache(&gateway.resolver);
     vec![
-        patch("NETWORK_FILTER", &network(MANAGER), "MERGE", named(MANAGER, &manager)),
-        // A server of somebody else's `Gateway` that selects our pods, too, gets no connection further.
-        patch("NETWORK_FILTER", &network(TCP_PROXY), "REMOVE", Value::Null),
-        patch("HTTP_FILTER", &router(), "INSERT_BEFORE", forward_proxy::filter(&cache)),
-        patch("HTTP_FILTER", &router(), "INSERT_BEFORE", guard::filter(&gateway.allow, &gateway.never)),
-        patch("HTTP_FILTER", &router(), "MERGE", filter::router()),
+        patch(
+            "NETWORK_FILTER",
+            &within(scope, json!({ "name": MANAGER })),
+            "MERGE",
+            named(MANAGER, &manager),
+        ),
+        patch("HTTP_FILTER", &router(scope), "INSERT_BEFORE", forward_proxy::filter(&cache)),
+        patch("HTTP_FILTER", &router(scope), "INSERT_BEFORE", guard::filter(&gateway.allow, &gateway.never)),
+        patch("HTTP_FILTER", &router(scope), "MERGE", filter::router()),
+    ]
+}
+
+/// Pods that are ours alone serve nothing else: a server of somebody else's `Gateway` that selects them, too, leads
+/// nowhere, and no `VirtualService` counts.
+pub(super) fn nothing_else() -> [Value; 2] {
+    let tcp = within(Scope::Everything, json!({ "name": TCP_PROXY }));
+    [
+        patch("NETWORK_FILTER", &tcp, "REMOVE", Value::Null),
         patch("VIRTUAL_HOST", &json!({ "context": "GATEWAY" }), "REMOVE", Value::Null),
     ]
 }
 
 /// A virtual host for all names in the route configurations that match.
-pub(super) fn virtual_host(route_configuration: &Value, value: Value) -> Value {
-    let matching = json!({ "context": "GATEWAY", "routeConfiguration": route_configuration });
-    patch("VIRTUAL_HOST", &matching, "ADD", value)
+pub(super) fn virtual_host(route_configuration: &Value, name: &str, routes: &[Value]) -> Value {
+    let mut routes = routes.to_vec();
+    for route in routes.iter_mut().filter_map(Value::as_object_mut) {
+        if route.get("name").and_then(Value::as_str) != Some(TARGET) {
+            // No target is called: the guard would look in vain for an address, and warn for each of its networks.
+            route.insert("typed_per_filter_config".to_owned(), guard::elsewhere());
+        }
+    }
+    patch("VIRTUAL_HOST", &matching(route_configuration), "ADD", route::virtual_host(name, &routes))
+}
+
+/// The virtual hosts that istiod made in the route configurations that match go.
+pub(super) fn no_virtual_hosts(route_configuration: &Value) -> Value {
+    patch("VIRTUAL_HOST", &matching(route_configuration), "REMOVE", Value::Null)
+}
+
+fn matching(configuration: &Value) -> Value {
+    json!({ "context": "GATEWAY", "routeConfiguration": configuration })
 }
 
 /// A cluster more.
@@ -61,13 +97,16 @@ fn patch(apply_to: &str, matching: &Value, operation: &str, value: Value) -> Val
     json!({ "applyTo": apply_to, "match": matching, "patch": patch })
 }
 
-fn network(filter: &str) -> Value {
-    json!({ "context": "GATEWAY", "listener": { "filterChain": { "filter": { "name": filter } } } })
+fn within(scope: Scope<'_>, filter: Value) -> Value {
+    let chain = match scope {
+        Scope::Everything => json!({ "filter": filter }),
+        Scope::ServerName(name) => json!({ "sni": name, "filter": filter }),
+    };
+    json!({ "context": "GATEWAY", "listener": { "filterChain": chain } })
 }
 
-fn router() -> Value {
-    let filter = json!({ "name": MANAGER, "subFilter": { "name": ROUTER } });
-    json!({ "context": "GATEWAY", "listener": { "filterChain": { "filter": filter } } })
+fn router(scope: Scope<'_>) -> Value {
+    within(scope, json!({ "name": MANAGER, "subFilter": { "name": ROUTER } }))
 }
 
 fn named(name: &str, config: &Value) -> Value {

@@ -1,5 +1,6 @@
 //! The ingress gateway: one mTLS port. Whoever completes the handshake has a certificate of one of the accepted CAs; which
-//! Application it is, and whether it may, is the plugin's matter (CV §3–6).
+//! Application it is, and whether it may, is the plugin's matter (CV §3–6). Logs and traces are the mesh's: no credential
+//! is added to what comes this way.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,8 +13,8 @@ use serde_json::{Value, json};
 use super::{
     MeshGateway, Module, control,
     egress::closing,
-    envoy_filter::{cluster, common, envoy_filter, virtual_host},
-    object::{NETWORKING, object, telemetry},
+    envoy_filter::{Scope, cluster, connections, envoy_filter, no_virtual_hosts, virtual_host},
+    object::{NETWORKING, object},
     plugin,
 };
 use crate::{Profile, cluster::of_profile, route};
@@ -55,16 +56,11 @@ impl MeshIngress {
     }
 }
 
-/// The fixed objects, in the order to apply.
+/// The fixed objects, in the order to apply. They concern one host alone, so that the gateway may be other teams', too.
 #[must_use]
 pub fn ingress(ingress: &MeshIngress) -> Vec<Value> {
     let gateway = &ingress.gateway;
-    vec![
-        telemetry(gateway, NAME),
-        filter(ingress),
-        closing(gateway, NAME, &ingress.hosts()),
-        listener(ingress),
-    ]
+    vec![filter(ingress), closing(gateway, NAME, &ingress.hosts()), listener(ingress)]
 }
 
 fn filter(ingress: &MeshIngress) -> Value {
@@ -73,10 +69,13 @@ fn filter(ingress: &MeshIngress) -> Value {
     let routes = route::targets(Duration::ZERO, gateway.idle);
     let mut patches =
         vec![cluster(control::control(gateway)), cluster(of_profile(&gateway.upstream(), &Profile::plain()))];
-    patches.extend(common(gateway, &[APPLICATION]));
+    for host in ingress.hosts() {
+        patches.extend(connections(gateway, Scope::ServerName(host), &[APPLICATION]));
+    }
     // A TLS server's routes are known by its `Gateway`; the Service's port, usually 443, does not matter.
     let matching = json!({ "portName": PORT_NAME, "gateway": format!("{}/{NAME}", gateway.namespace) });
-    patches.push(virtual_host(&matching, route::virtual_host("ingress", &routes)));
+    patches.push(no_virtual_hosts(&matching));
+    patches.push(virtual_host(&matching, "ingress", &routes));
     envoy_filter(gateway, NAME, &patches)
 }
 

@@ -33,7 +33,7 @@ pub(super) fn selector(gateway: &MeshGateway) -> Value {
     json!({ "matchLabels": gateway.selector })
 }
 
-/// Mesh-wide logging and tracing end before these gateways: both write the path as the plugin made it, whose query may
+/// Mesh-wide logging and tracing end before the egress gateway: both write the path as the plugin made it, whose query may
 /// hold credentials, and tracing adds headers to what targets see.
 pub(super) fn telemetry(gateway: &MeshGateway, name: &str) -> Value {
     let spec = json!({
