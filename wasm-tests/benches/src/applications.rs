@@ -15,8 +15,9 @@ use fairlead_testkit::{
 use crate::{
     bed::{Bed, look},
     options::Options,
+    proc::Thread,
     race::{self, CONNECTIONS, Laps, Runner},
-    row::Row,
+    row::{Measured, Row},
     target, variant,
 };
 
@@ -31,28 +32,28 @@ struct Setting {
     load: Load,
 }
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(options: &Options) -> Result<Measured> {
     let mut settings = SIZES.iter().map(|size| setting(*size)).collect::<Result<Vec<_>>>()?;
-    let runners: Vec<_> = SIZES
-        .iter()
-        .zip(&mut settings)
-        .map(|(size, setting)| Runner {
+    let mut runners = Vec::new();
+    for (size, setting) in SIZES.iter().zip(&mut settings) {
+        runners.push(Runner {
             name: format!("{size} applications"),
             load: setting.load.clone(),
-            process: setting.envoy.process().id(),
-        })
-        .collect();
+            worker: Thread::worker(setting.envoy.process().id())?,
+        });
+    }
     let laps = race::run(options, &runners)?;
-    let Some(first) = laps.first() else { return Ok(Vec::new()) };
-    Ok(SIZES.iter().zip(&laps).flat_map(|(size, laps)| rows(*size, laps, first)).collect())
+    let Some(first) = laps.first() else { return Ok(Measured::default()) };
+    let rows: Vec<_> = SIZES.iter().zip(&laps).map(|(size, laps)| row(*size, laps, first)).collect();
+    Ok(rows.into())
 }
 
-fn rows(size: usize, laps: &Laps, first: &Laps) -> Vec<Row> {
+fn row(size: usize, laps: &Laps, first: &Laps) -> Row {
     let title = format!("{size} applications, each with its own host");
     if size == USED {
-        return vec![Row::info(format!("{title}: CPU a request"), laps.shown(), laps.cost())];
+        return Row::info(format!("{title}: CPU a request"), laps.shown(), laps.cost().median);
     }
-    vec![Row::at_least(format!("{title}: of {USED} applications"), laps.against(first), 0.95)]
+    Row::at_least(format!("{title}: of {USED} applications"), laps.against(first), 0.95)
 }
 
 fn setting(size: usize) -> Result<Setting> {
@@ -69,6 +70,6 @@ fn setting(size: usize) -> Result<Setting> {
             Request::new("GET", format!("/app-{number}/svc/orders/17")).header("Host", "gateway")
         })
         .collect();
-    look(&bed, "the view", &requests, |request| Ok(http::call(address, request)?.status))?;
+    look(&bed, "the view", &requests, |request| http::call(address, request))?;
     Ok(Setting { _bed: bed, envoy, load: Load::new(address, CONNECTIONS, &requests) })
 }

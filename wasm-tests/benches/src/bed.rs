@@ -14,7 +14,7 @@ use fairlead_testkit::{
     double::{self, Double},
     envoy::{Envoy, Setup},
     error::Doing as _,
-    http::Request,
+    http::{Request, Response},
     wait,
 };
 use fairlead_wire::profile::CONTROL_CLUSTER;
@@ -44,13 +44,13 @@ impl Bed {
         let everywhere = (format!("*.{DOMAIN}"), [127, 0, 0, 2].into());
         let double = Double::start(&double::Setup { dns: vec![everywhere], ..double::Setup::default() })?;
         proc::pin(double.process().id(), proc::OTHERS)?;
-        let profile = |digit: &str, trust| Profile {
-            id: format!("{}{}", fairlead_wire::profile::PREFIX, digit.repeat(32)),
-            trust,
+        let tls = Profile {
+            id: format!("{}{}", fairlead_wire::profile::PREFIX, "1".repeat(32)),
+            trust: Trust::Private { ca_pem: targets.ca.clone() },
         };
         Ok(Self {
-            plain: profile("0", Trust::Plain),
-            tls: profile("1", Trust::Private { ca_pem: targets.ca.clone() }),
+            plain: Profile::plain(),
+            tls,
             targets,
             directory: tempfile::tempdir().doing("cannot make a directory")?,
             double,
@@ -123,13 +123,10 @@ pub(crate) fn look(
     bed: &Bed,
     what: &str,
     requests: &[Request],
-    call: impl Fn(&Request) -> Result<u16>,
+    call: impl Fn(&Request) -> Result<Response>,
 ) -> Result<Vec<String>> {
     let request = requests.last().ok_or_else(|| Error::new("no request"))?;
-    let good = || match call(request)? {
-        200 => Ok(()),
-        status => Err(Error::new(format!("status {status}"))),
-    };
+    let good = || call(request)?.expect(200).map(|_| ());
     wait::attempt(what, wait::START, good)?;
     bed.targets.seen(good)
 }

@@ -6,11 +6,16 @@ use fairlead_model::{Index, Installation};
 use fairlead_resources::Object;
 use fairlead_testkit::{Result, error::Doing as _};
 
-use crate::{first_call::percentile, installation, options::Options, row::Row};
+use crate::{
+    first_call::percentile,
+    installation,
+    options::Options,
+    row::{Measured, Row},
+};
 
 const CHANGES: usize = 200;
 
-pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(_: &Options) -> Result<Measured> {
     let mut objects = Vec::new();
     for number in 0..installation::APPLICATIONS {
         for manifest in installation::manifests(number, "https://target.bench.test", 0) {
@@ -35,9 +40,10 @@ pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
     }
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let title = format!("{} applications × 3 services", installation::APPLICATIONS);
-    Ok(vec![
+    let rows = vec![
         Row::at_most(format!("{title}: full compile"), ms(full), 1_000.0, "ms"),
         Row::at_most(format!("{title}: one change, p99"), ms(percentile(&mut times, 0.99)), 5.0, "ms"),
         Row::info(format!("{title}: records"), changes.egress.len().to_string(), 0.0),
-    ])
+    ];
+    Ok(rows.into())
 }

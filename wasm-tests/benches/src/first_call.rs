@@ -15,14 +15,14 @@ use fairlead_wire::header::PROFILE;
 use crate::{
     bed::{Bed, DOMAIN, look},
     options::Options,
-    row::Row,
+    row::{Measured, Row},
     target, variant,
 };
 
 /// Callers of unknown names.
 const STRANGERS: usize = 64;
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(options: &Options) -> Result<Measured> {
     let calls = if options.quick { 200 } else { 1_000 };
     let bed = Bed::new()?;
     bed.targets.feed.set((0..2 * calls + 1).map(|number| target::record(&bed, &name(number), number)))?;
@@ -34,17 +34,18 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     let mut ours = Connection::open(address)?;
     let mut none = Connection::open(envoy.listener("none", wait::START)?)?;
     let warm = [by_name(2 * calls)];
-    look(&bed, "the view", &warm, |request| Ok(Connection::open(address)?.send(request)?.status))?;
+    look(&bed, "the view", &warm, |request| Connection::open(address)?.send(request))?;
     let alone = series(&bed, &mut ours, &mut none, 0..calls)?;
     let unknown = Request::new("GET", "/nobody/knows/this").header("Host", "gateway");
     let strangers = Load::new(address, STRANGERS, &[unknown]).rate(2_000).background()?;
     let beside = series(&bed, &mut ours, &mut none, calls..2 * calls);
     strangers.stop()?;
     let beside = beside?;
-    Ok([("in a row", alone), ("while 64 callers ask for unknown names", beside)]
+    let rows: Vec<_> = [("in a row", alone), ("while 64 callers ask for unknown names", beside)]
         .into_iter()
         .flat_map(|(when, (ours, none))| rows(calls, when, ours, none))
-        .collect())
+        .collect();
+    Ok(rows.into())
 }
 
 fn rows(calls: usize, when: &str, mut ours: Vec<Duration>, mut none: Vec<Duration>) -> Vec<Row> {

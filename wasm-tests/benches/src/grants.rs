@@ -10,12 +10,15 @@ use fairlead_testkit::{
 };
 use serde_json::json;
 
-use crate::{options::Options, row::Row};
+use crate::{
+    options::Options,
+    row::{Measured, Row},
+};
 
 /// Requests, and connections, of each gateway.
 const EACH: usize = 500;
 
-pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(_: &Options) -> Result<Measured> {
     let bed = Bed::start(|seed| {
         // Two Envoys from the same files: each takes a free port.
         seed.configure(&json!({ "gateways": { "egress": { "admin": "127.0.0.1:0", "accessLog": null } } }));
@@ -49,11 +52,12 @@ pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
     let exactly = requests == 1 && good == 2 * count;
     #[allow(clippy::cast_precision_loss, reason = "a small count")]
     let value = requests as f64;
-    Ok(vec![Row {
+    let row = Row {
         name: "1000 concurrent requests, cold OAuth, 2 gateways × 2 workers: token requests".to_owned(),
         measured: format!("{requests} ({good} answers 200)"),
         bar: "exactly 1".to_owned(),
         met: Some(exactly),
         value,
-    }])
+    };
+    Ok(vec![row].into())
 }

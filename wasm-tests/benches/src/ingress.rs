@@ -1,10 +1,10 @@
-//! The ingress pipeline against the same mTLS listener without it, and with a bare filter.
+//! The ingress pipeline against the same mTLS listener without it, and with the bare filter's ladder.
 
 use std::net::SocketAddr;
 
 use fairlead_render::{IngressGateway, Pair};
 use fairlead_testkit::{
-    Result,
+    Error, Result,
     certs::Authority,
     error::Doing as _,
     http::{self, Request, Tls},
@@ -18,9 +18,11 @@ use fairlead_wire::{
 
 use crate::{
     bed::{Bed, DOMAIN, look},
-    options::{self, Options},
-    race::{self, CONNECTIONS, Runner},
-    row::Row,
+    ladder::{Ladder, Split, calls, ingress_properties},
+    options::Options,
+    proc::Thread,
+    race::{self, CONNECTIONS, Laps, Runner},
+    row::{Measured, Row},
     variant,
 };
 
@@ -31,53 +33,77 @@ const HOST: &str = "gateway.kyma.local";
 const EVENT: &str =
     r#"{"specversion":"1.0","id":"17","source":"shop","type":"order.created.v1","data":{"order":17}}"#;
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(options: &Options) -> Result<Measured> {
     let bed = Bed::new()?;
     let authority = format!("target.{DOMAIN}:{}", bed.targets.plain);
     bed.targets.feed.set(records(&bed, &authority))?;
     let clients = Authority::new("clients")?;
     let tls = Tls::new().server_name(HOST).identity(&clients.client(CALLER)?);
-    let files = fairlead_render::ingress(&gateway(&bed, &clients)?, [&bed.plain]);
+    let gateway = gateway(&bed, &clients)?;
+    let properties = ingress_properties(gateway.gateway.plugin.identity);
+    let files = fairlead_render::ingress(&gateway, [&bed.plain]);
     let template = Bed::template(&files)?;
-    let writes = format!(":authority {authority}\n{PROFILE} {}\n:path /publish", bed.plain.id);
-    let listeners = [
-        variant::ours(&template, "ours")?,
-        variant::none(&template, "none")?,
-        variant::module(&template, "bare", &options::file("FAIRLEAD_BARE")?, &writes)?,
-    ];
+    let ladder = Ladder::new("bare", &properties, &writes(&bed, &authority))?;
+    let mut listeners = vec![variant::ours(&template, "ours")?, variant::none(&template, "none")?];
+    listeners.extend(ladder.listeners(&template, bed.directory.path(), 0..ladder.rungs.len())?);
     let mut envoy = bed.envoy(files, &listeners, 1)?;
+    let worker = Thread::worker(envoy.process().id())?;
     let event = event(&format!("/{CALLER}/v2/events")).header("Host", HOST);
     let direct = event_to_sink(&authority, &bed.plain.id);
+    let mut ways = vec![("ours".to_owned(), &event), ("none".to_owned(), &direct)];
+    for (index, rung) in ladder.rungs.iter().enumerate() {
+        ways.push((ladder.listener(index), if rung.complete { &event } else { &direct }));
+    }
     let mut runners = Vec::new();
     let mut first = None;
-    for (name, request) in [("ours", &event), ("none", &direct), ("bare", &event)] {
-        let address: SocketAddr = envoy.listener(name, wait::START)?;
-        let call = |request: &Request| Ok(http::call_tls(address, &tls, request)?.status);
-        let seen = look(&bed, name, std::slice::from_ref(request), call)?;
+    for (name, request) in ways {
+        let address: SocketAddr = envoy.listener(&name, wait::START)?;
+        let call = |request: &Request| http::call_tls(address, &tls, request);
+        let seen = look(&bed, &name, std::slice::from_ref(request), call)?;
         if *first.get_or_insert_with(|| seen.clone()) != seen {
-            return Err(fairlead_testkit::Error::new(format!(
-                "{name}: the sink sees {seen:?}, not {first:?}"
-            )));
+            return Err(Error::new(format!("{name}: the sink sees {seen:?}, not {first:?}")));
         }
         runners.push(Runner {
             name: format!("ingress {name}"),
             load: Load::new(address, CONNECTIONS, std::slice::from_ref(request)).tls(tls.clone()),
-            process: envoy.process().id(),
+            worker: worker.clone(),
         });
     }
     let laps = race::run(options, &runners)?;
-    let [ours, none, bare] = laps.as_slice() else { return Ok(Vec::new()) };
-    Ok(vec![
-        Row::info("ingress: CPU a request", ours.shown(), ours.cost()),
-        Row::info("ingress: without plugin", none.shown(), none.cost()),
+    let [ours, none, rungs @ ..] = laps.as_slice() else { return Ok(Measured::default()) };
+    let calls = |listener: &str| {
+        let address = envoy.listener(listener, wait::START)?;
+        calls::of(&envoy, || http::call_tls(address, &tls, &event)?.expect(200).map(|_| ()))
+    };
+    let difference = calls::difference(&calls("ours")?, &calls(&ladder.complete())?);
+    Ok(judge(&ladder, ours, none, rungs, difference))
+}
+
+fn judge(ladder: &Ladder, ours: &Laps, none: &Laps, rungs: &[Laps], note: Option<String>) -> Measured {
+    let mut rows = vec![
+        Row::info("ingress: CPU a request", ours.shown(), ours.cost().median),
+        Row::info("ingress: without plugin", none.shown(), none.cost().median),
         Row::at_least("ingress: of no plugin", ours.against(none), 0.82),
-        Row::info("ingress: of a bare filter", format!("{:.3}", ours.against(bare)), ours.against(bare)),
-        Row::info(
-            "ingress: bare filter of no plugin",
-            format!("{:.3}", bare.against(none)),
-            bare.against(none),
-        ),
-    ])
+    ];
+    if let Some(bare) = rungs.last() {
+        rows.push(Row::ratio("ingress: of a bare filter", ours.against(bare)));
+        rows.push(Row::ratio("ingress: bare filter of no plugin", bare.against(none)));
+    }
+    let rungs: Vec<_> = rungs.iter().collect();
+    let split = Split::new("ingress".to_owned(), ladder, none, &rungs, ours).with_notes(note);
+    let mut measured = Measured::default();
+    measured.add(rows, Some(split));
+    measured
+}
+
+/// The plugin's, in its order.
+fn writes(bed: &Bed, authority: &str) -> Vec<String> {
+    vec![
+        "remove x-forwarded-client-cert".to_owned(),
+        format!("set :authority {authority}"),
+        format!("set {PROFILE} {}", bed.plain.id),
+        "set :path /publish".to_owned(),
+    ]
 }
 
 fn gateway(bed: &Bed, clients: &Authority) -> Result<IngressGateway> {

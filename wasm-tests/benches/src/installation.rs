@@ -14,7 +14,11 @@ use fairlead_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::{options::Options, proc, row::Row};
+use crate::{
+    options::Options,
+    proc,
+    row::{Measured, Row},
+};
 
 pub(crate) const APPLICATIONS: usize = 10_000;
 /// Applications in one file.
@@ -49,7 +53,7 @@ pub(crate) fn fill(resources: &Resources, target: &str, applications: usize) -> 
     Ok(())
 }
 
-pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(_: &Options) -> Result<Measured> {
     let mut bed = Bed::start(|seed| {
         seed.workers(WORKERS);
         seed.configure(&json!({ "gateways": { "egress": { "accessLog": null } } }));
@@ -66,7 +70,7 @@ pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
     }
     let after = memory(&mut bed)?;
     bed.finish()?;
-    Ok(vec![
+    let rows = vec![
         Row::at_most("control plane, one application: memory", before.0, 40.0, "MiB"),
         Row::at_most("control plane, 10 000 applications × 3 services: memory", after.0, 120.0, "MiB"),
         // One VM a worker, and the main thread's, which keeps a view too.
@@ -77,7 +81,8 @@ pub(crate) fn run(_: &Options) -> Result<Vec<Row>> {
             "MiB",
         ),
         Row::info("Envoy before and after", format!("{:.0} and {:.0} MiB", before.1, after.1), after.1),
-    ])
+    ];
+    Ok(rows.into())
 }
 
 /// Resident memory of control plane and egress Envoy, MiB.

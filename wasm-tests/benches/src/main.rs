@@ -2,7 +2,8 @@
 //!
 //! Each row family is a module of its own ([`FAMILIES`]) that returns [`Row`]s; they are printed as they come, and
 //! written as Markdown and JSON at the end. What the rows share: [`bed`] (Envoy, targets, a feed), [`variant`] (the
-//! same listener with another filter), [`race`] (interleaved windows under saturation), [`proc`] (CPU and memory).
+//! same listener with another filter), [`race`] (interleaved turns under saturation), [`spread`] (medians), [`ladder`] (where
+//! the CPU goes), [`proc`] (CPU and memory).
 
 mod applications;
 mod bed;
@@ -13,6 +14,7 @@ mod first_call;
 mod grants;
 mod ingress;
 mod installation;
+mod ladder;
 mod module;
 mod options;
 mod proc;
@@ -20,21 +22,22 @@ mod propagation;
 mod race;
 mod responder;
 mod row;
+mod spread;
 mod stall;
 mod target;
 mod variant;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use fairlead_testkit::Result;
 
 use options::Options;
-use row::{Row, say};
+use row::{Measured, Row, say};
 
 /// A row family: what `cargo xtask bench NAME` runs.
 struct Family {
     name: &'static str,
-    run: fn(&Options) -> Result<Vec<Row>>,
+    run: fn(&Options) -> Result<Measured>,
 }
 
 const FAMILIES: &[Family] = &[
@@ -67,17 +70,24 @@ fn measure() -> Result {
     let names: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
     let options = Options::read(&names)?;
     proc::pin(std::process::id(), proc::OTHERS)?;
-    let mut rows = Vec::new();
+    let mut all = Measured::default();
+    let begin = Instant::now();
     for family in FAMILIES.iter().filter(|family| options.wants(family.name)) {
+        let begin = Instant::now();
         say(&format!("── {}", family.name));
-        let measured =
-            (family.run)(&options).unwrap_or_else(|error| vec![Row::failed(family.name, &error.to_string())]);
-        for row in measured {
-            say(&row.line());
-            rows.push(row);
-        }
+        let measured = (family.run)(&options)
+            .unwrap_or_else(|error| vec![Row::failed(family.name, &error.to_string())].into());
+        measured.rows.iter().for_each(|row| say(&row.line()));
+        say(&format!("   took {:.0} s", begin.elapsed().as_secs_f64()));
+        all.append(measured);
+        // Should the run be broken off, what was measured is there.
+        row::write(&options.output, &all)?;
     }
-    row::write(&options.output, &rows)?;
-    say(&row::markdown(&rows));
+    say(&row::markdown(&all));
+    say(&format!(
+        "Took {:.0} s; the table is in {}.",
+        begin.elapsed().as_secs_f64(),
+        options.output.display()
+    ));
     Ok(())
 }

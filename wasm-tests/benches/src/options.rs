@@ -42,12 +42,12 @@ impl Options {
 
     /// How often each variant has its turn. Many short turns: what disturbs the machine then disturbs neighbours alike.
     pub(crate) fn rounds(&self) -> usize {
-        if self.quick { 9 } else { 31 }
+        if self.quick { 9 } else { 41 }
     }
 
-    /// How long a turn is counted.
+    /// How long a turn lasts.
     pub(crate) fn window(&self) -> Duration {
-        Duration::from_millis(400)
+        Duration::from_millis(200)
     }
 }
 

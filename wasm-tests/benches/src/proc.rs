@@ -1,6 +1,6 @@
 //! Cores, CPU time and memory of processes.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use fairlead_testkit::{Error, Result, error::Doing as _, process};
 use rustix::{
@@ -28,17 +28,35 @@ pub(crate) fn pin(process: u32, core: usize) -> Result {
     Ok(())
 }
 
-/// CPU time of all threads of a process, to the nanosecond (proc_pid_schedstat(5): the first field).
-pub(crate) fn cpu(process: u32) -> Result<Duration> {
-    let mut nanoseconds = 0;
-    for thread in threads(process)? {
-        let Ok(line) = std::fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat")) else {
-            continue;
-        };
-        nanoseconds +=
-            line.split_whitespace().next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+/// A thread of an Envoy, whose CPU time is what counts: neither other threads nor the rest of the machine are in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Thread(PathBuf);
+
+impl Thread {
+    /// The first worker of an Envoy.
+    pub(crate) fn worker(process: u32) -> Result<Self> {
+        let name = "wrk:worker_0";
+        let found = threads(process)?.into_iter().map(|thread| directory(process, thread)).find(|thread| {
+            std::fs::read_to_string(thread.join("comm")).is_ok_and(|found| found.trim_end() == name)
+        });
+        found.map(Self).ok_or_else(|| Error::new(format!("no thread {name} in process {process}")))
     }
-    Ok(Duration::from_nanos(nanoseconds))
+
+    /// Its CPU time so far, to the nanosecond (`schedstat`, first field). Waits until it sleeps: of a running thread
+    /// the kernel knows the time of the last tick only.
+    pub(crate) fn cpu(&self) -> Duration {
+        loop {
+            let read = |file: &str| std::fs::read_to_string(self.0.join(file)).unwrap_or_default();
+            let stat = read("stat");
+            // The state follows the name, which is in brackets; a thread that is gone has none.
+            let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('S');
+            let time = read("schedstat").split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0);
+            if state == 'S' {
+                return Duration::from_nanos(time);
+            }
+            std::thread::yield_now();
+        }
+    }
 }
 
 /// Resident memory, MiB.
@@ -46,6 +64,10 @@ pub(crate) fn resident_mib(process: u32) -> Result<f64> {
     let bytes = process::usage(process)?.resident;
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     Ok(bytes as f64 / f64::from(1024 * 1024))
+}
+
+fn directory(process: u32, thread: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}/task/{thread}"))
 }
 
 fn threads(process: u32) -> Result<Vec<u32>> {

@@ -19,7 +19,13 @@ use fairlead_testkit::{
 use fairlead_tests::worker::connections;
 use serde_json::json;
 
-use crate::{first_call::percentile, installation, options::Options, proc, row::Row};
+use crate::{
+    first_call::percentile,
+    installation,
+    options::Options,
+    proc,
+    row::{Measured, Row},
+};
 
 const WORKERS: u32 = 2;
 /// Of the changed Application, its Secret and its files.
@@ -75,7 +81,7 @@ impl Kind {
     }
 }
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(options: &Options) -> Result<Measured> {
     let applications = if options.quick { 1_000 } else { 10_000 };
     let changes = if options.quick { 30 } else { 120 };
     let mut bed = Bed::start(|seed| {
@@ -103,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
     let title = format!("of {applications} → effective in {WORKERS} workers");
     let mut rows: Vec<_> = times.into_iter().flat_map(|(kind, times)| rows(kind, &title, times)).collect();
     rows.push(nothing_failed(&report, reloads));
-    Ok(rows)
+    Ok(rows.into())
 }
 
 /// Changes one after the other, Application and Secret in turn; how long each took, and what the callers saw.

@@ -1,64 +1,93 @@
 //! Variants take turns under saturation; what counts is the ratio within a round.
+//!
+//! Each variant keeps its connections open and sends in its turns only. CPU time is the worker thread's own, read
+//! while it sleeps before and after a turn: whatever else runs on the machine is not in it, and the requests counted
+//! are exactly those that it worked on. What remains of a disturbed machine (caches, the clock of the core) changes
+//! slowly against a turn, and hits neighbours alike.
 
-use std::time::Duration;
+use fairlead_testkit::{
+    Error, Result,
+    load::{Load, Running},
+};
 
-use fairlead_testkit::{Error, Result, load::Load};
-
-use crate::{options::Options, proc, row::say};
+use crate::{
+    options::Options,
+    proc::Thread,
+    row::say,
+    spread::{Spread, median},
+};
 
 /// Connections of the load: enough that the worker always has a next request.
 pub(crate) const CONNECTIONS: usize = 32;
-/// Before a window counts.
-const RUN_UP: Duration = Duration::from_millis(100);
 
 /// Something that takes a turn.
 pub(crate) struct Runner {
     pub(crate) name: String,
     pub(crate) load: Load,
-    /// The Envoy that is asked.
-    pub(crate) process: u32,
+    /// The worker that is asked.
+    pub(crate) worker: Thread,
 }
 
 /// What a runner's turns gave, one value a round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Laps {
-    /// Microseconds of Envoy's CPU for a request.
-    pub(crate) cost: Vec<f64>,
+    /// Microseconds of the worker's CPU for a request.
+    cost: Vec<f64>,
     /// Requests a second.
-    pub(crate) rate: Vec<f64>,
+    rate: Vec<f64>,
 }
 
 impl Laps {
-    /// Median cost, microseconds.
-    pub(crate) fn cost(&self) -> f64 {
-        median(&self.cost)
+    /// Cost of a request, microseconds.
+    pub(crate) fn cost(&self) -> Spread {
+        Spread::of(self.cost.iter().copied())
     }
 
-    /// How many requests these runs do with the CPU that `other` needs for one: the median over rounds.
-    pub(crate) fn against(&self, other: &Self) -> f64 {
-        median(&other.cost.iter().zip(&self.cost).map(|(other, own)| other / own).collect::<Vec<_>>())
+    /// How many requests these runs do with the CPU that `other` needs for one; compared round by round.
+    pub(crate) fn against(&self, other: &Self) -> Spread {
+        Spread::of(other.cost.iter().zip(&self.cost).map(|(other, own)| other / own))
+    }
+
+    /// How many microseconds more than `other`'s a request of these costs; compared round by round.
+    pub(crate) fn above(&self, other: &Self) -> Spread {
+        Spread::of(self.cost.iter().zip(&other.cost).map(|(own, other)| own - other))
     }
 
     /// For the screen.
     pub(crate) fn shown(&self) -> String {
-        format!("{:.1} µs, {:.0}/s", self.cost(), median(&self.rate))
+        format!("{:.1} µs, {:.0}/s", self.cost(), median(self.rate.iter().copied()))
     }
 }
 
 /// Lets all take turns, after one round that does not count; laps in the runners' order.
 pub(crate) fn run(options: &Options, runners: &[Runner]) -> Result<Vec<Laps>> {
-    let mut laps = vec![Laps::default(); runners.len()];
+    let mut started = Vec::new();
     for runner in runners {
-        lap(runner, RUN_UP * 3)?;
+        let load = runner.load.background()?;
+        std::thread::sleep(options.window());
+        load.pause()?;
+        started.push(load);
     }
+    let mut laps = vec![Laps::default(); runners.len()];
     for round in 0..options.rounds() {
         // Each round begins with another one, so that nobody always follows the same.
         let order = (0..runners.len()).cycle().skip(round).take(runners.len());
         for index in order {
-            let (Some(runner), Some(laps)) = (runners.get(index), laps.get_mut(index)) else { continue };
-            let (cost, rate) = lap(runner, options.window())?;
-            laps.cost.push(cost);
-            laps.rate.push(rate);
+            let (Some(runner), Some(load)) = (runners.get(index), started.get(index)) else { continue };
+            let (cost, rate) = lap(&runner.worker, load, options)?;
+            if let Some(laps) = laps.get_mut(index) {
+                laps.cost.push(cost);
+                laps.rate.push(rate);
+            }
+        }
+    }
+    for (runner, load) in runners.iter().zip(started) {
+        let report = load.stop()?;
+        if report.failed() > 0 || report.statuses.keys().any(|status| *status != 200) {
+            return Err(Error::new(format!(
+                "{}: statuses {:?}, failures {:?}",
+                runner.name, report.statuses, report.failures
+            )));
         }
     }
     for (runner, laps) in runners.iter().zip(&laps) {
@@ -68,51 +97,29 @@ pub(crate) fn run(options: &Options, runners: &[Runner]) -> Result<Vec<Laps>> {
 }
 
 /// One turn: cost of a request in µs, and requests a second.
-fn lap(runner: &Runner, window: Duration) -> Result<(f64, f64)> {
-    let id = runner.process;
-    let running = runner.load.background()?;
-    std::thread::sleep(RUN_UP);
-    let (begun, cpu, clock) = (running.begun(), proc::cpu(id)?, std::time::Instant::now());
-    std::thread::sleep(window);
-    let (requests, cpu, time) = (running.begun() - begun, proc::cpu(id)? - cpu, clock.elapsed());
-    let report = running.stop()?;
-    if report.failed() > 0 || report.statuses.keys().any(|status| *status != 200) {
-        return Err(Error::new(format!(
-            "{}: statuses {:?}, failures {:?}",
-            runner.name, report.statuses, report.failures
-        )));
-    }
+fn lap(worker: &Thread, load: &Running, options: &Options) -> Result<(f64, f64)> {
+    let (ended, cpu, clock) = (load.ended(), worker.cpu(), std::time::Instant::now());
+    load.resume();
+    std::thread::sleep(options.window());
+    load.pause()?;
+    let (time, cpu) = (clock.elapsed(), worker.cpu().saturating_sub(cpu));
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-    let requests = requests.max(1) as f64;
+    let requests = load.ended().saturating_sub(ended).max(1) as f64;
     Ok((cpu.as_secs_f64() * 1e6 / requests, requests / time.as_secs_f64()))
-}
-
-/// The middle value; of an even number the mean of the two.
-pub(crate) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match (sorted.get(middle), sorted.len() % 2) {
-        (Some(upper), 0) => sorted.get(middle - 1).map_or(*upper, |lower| f64::midpoint(*lower, *upper)),
-        (Some(value), _) => *value,
-        (None, _) => f64::NAN,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn medians_are_middle_values() {
-        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
-        assert!(median(&[]).is_nan());
+    fn laps(cost: &[f64]) -> Laps {
+        Laps { cost: cost.to_vec(), rate: vec![1.0] }
     }
 
     #[test]
     fn half_the_cost_is_twice_as_good() {
-        let laps = |cost: &[f64]| Laps { cost: cost.to_vec(), rate: vec![1.0] };
-        assert!((laps(&[10.0, 11.0]).against(&laps(&[20.0, 22.0])) - 2.0).abs() < 1e-9);
+        let (cheap, dear) = (laps(&[10.0, 11.0]), laps(&[20.0, 22.0]));
+        assert!((cheap.against(&dear).median - 2.0).abs() < 1e-9);
+        assert!((dear.above(&cheap).median - 10.5).abs() < 1e-9);
     }
 }

@@ -94,6 +94,11 @@ fn content_length(head: &[u8]) -> usize {
 
 /// A complete 200 response with these further header lines, each ended by CRLF.
 pub(crate) fn ok(lines: &str, body: &[u8]) -> Bytes {
-    let head = format!("HTTP/1.1 200 OK\r\n{lines}content-length: {}\r\n\r\n", body.len());
+    answer("200 OK", lines, body)
+}
+
+/// The same with another status and reason.
+pub(crate) fn answer(status: &str, lines: &str, body: &[u8]) -> Bytes {
+    let head = format!("HTTP/1.1 {status}\r\n{lines}content-length: {}\r\n\r\n", body.len());
     Bytes::from([head.as_bytes(), body].concat())
 }

@@ -9,6 +9,40 @@ use std::{
 use fairlead_testkit::{Result, error::Doing as _};
 use serde_json::{Value, json};
 
+use crate::{ladder::Split, spread::Spread};
+
+/// What a family measured.
+#[derive(Default)]
+pub(crate) struct Measured {
+    pub(crate) rows: Vec<Row>,
+    /// Where the CPU goes, for rows that are ratios.
+    pub(crate) splits: Vec<Split>,
+}
+
+impl From<Vec<Row>> for Measured {
+    fn from(rows: Vec<Row>) -> Self {
+        Self { rows, splits: Vec::new() }
+    }
+}
+
+impl Measured {
+    /// Adds rows and the split that explains them.
+    pub(crate) fn add(&mut self, rows: Vec<Row>, split: Option<Split>) {
+        let missed = rows.iter().any(|row| row.met == Some(false));
+        self.rows.extend(rows);
+        self.splits.extend(split.map(|mut split| {
+            split.missed = missed;
+            split
+        }));
+    }
+
+    /// Adds what another family measured.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.splits.extend(other.splits);
+    }
+}
+
 /// One line of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -30,15 +64,15 @@ impl Row {
         Self { name: name.into(), measured: measured.into(), bar: String::new(), met: None, value }
     }
 
-    /// At least `bar`.
-    pub(crate) fn at_least(name: impl Into<String>, value: f64, bar: f64) -> Self {
-        Self {
-            name: name.into(),
-            measured: format!("{value:.3}"),
-            bar: format!("≥ {bar:.2}"),
-            met: Some(value >= bar),
-            value,
-        }
+    /// A ratio without a bar.
+    pub(crate) fn ratio(name: impl Into<String>, ratio: Spread) -> Self {
+        Self::info(name, format!("{ratio:.3}"), ratio.median)
+    }
+
+    /// A ratio of at least `bar`.
+    pub(crate) fn at_least(name: impl Into<String>, ratio: Spread, bar: f64) -> Self {
+        let met = Some(ratio.median >= bar);
+        Self { bar: format!("≥ {bar:.2}"), met, ..Self::ratio(name, ratio) }
     }
 
     /// At most `bar`, in `unit`.
@@ -78,27 +112,35 @@ impl Row {
     }
 }
 
-/// The table as Markdown.
-pub(crate) fn markdown(rows: &[Row]) -> String {
+/// The table as Markdown, and below it where the CPU goes for each bar that is not met.
+pub(crate) fn markdown(measured: &Measured) -> String {
     let mut text = String::from("| row | measured | bar | met? |\n| --- | --- | --- | --- |\n");
-    for row in rows {
+    for row in &measured.rows {
         let _ = writeln!(text, "| {} | {} | {} | {} |", row.name, row.measured, row.bar, row.verdict());
+    }
+    let with_bar = || measured.rows.iter().filter_map(|row| row.met);
+    let met = with_bar().filter(|met| *met).count();
+    let _ = writeln!(
+        text,
+        "\n{met} of {} bars are met. Behind a median, in brackets: the range of the middle half of all rounds.",
+        with_bar().count()
+    );
+    for split in measured.splits.iter().filter(|split| split.missed) {
+        let _ = write!(text, "\n{}", split.markdown());
     }
     text
 }
 
 /// Writes `bench.md` and `bench.json`.
-pub(crate) fn write(directory: &Path, rows: &[Row]) -> Result {
+pub(crate) fn write(directory: &Path, measured: &Measured) -> Result {
     std::fs::create_dir_all(directory).doing("cannot make the output directory")?;
-    let values: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({ "row": row.name, "measured": row.measured, "value": row.value, "bar": row.bar, "met": row.met })
-        })
-        .collect();
-    std::fs::write(directory.join("bench.md"), markdown(rows)).doing("cannot write the table")?;
-    let json = serde_json::to_string_pretty(&values).doing("cannot write the table")?;
-    std::fs::write(directory.join("bench.json"), json).doing("cannot write the table")
+    let row = |row: &Row| json!({ "row": row.name, "measured": row.measured, "value": row.value, "bar": row.bar, "met": row.met });
+    let rows: Vec<Value> = measured.rows.iter().map(row).collect();
+    let splits: Vec<Value> = measured.splits.iter().map(Split::json).collect();
+    std::fs::write(directory.join("bench.md"), markdown(measured)).doing("cannot write the table")?;
+    let json = serde_json::to_string_pretty(&json!({ "rows": rows, "splits": splits }));
+    std::fs::write(directory.join("bench.json"), json.doing("cannot write the table")?)
+        .doing("cannot write the table")
 }
 
 /// Prints a line. Whoever closed the output does not want it.

@@ -18,17 +18,17 @@ use fairlead_testkit::{
 use crate::{
     bed::{Bed, look},
     options::Options,
-    race::median,
-    row::Row,
+    row::{Measured, Row},
+    spread::median,
     target, variant,
 };
 
 const APPLICATIONS: usize = 10_000;
 
-pub(crate) fn run(options: &Options) -> Result<Vec<Row>> {
+pub(crate) fn run(options: &Options) -> Result<Measured> {
     let mut rows = page::run(options)?;
     rows.push(latency(options)?);
-    Ok(rows)
+    Ok(rows.into())
 }
 
 /// The largest latency of calls one after the other.
@@ -41,7 +41,7 @@ fn latency(options: &Options) -> Result<Row> {
     let envoy = bed.envoy(files, &[listener], 1)?;
     let address = envoy.listener("ours", wait::START)?;
     let request = Request::new("GET", "/app-17/svc/orders").header("Host", "gateway");
-    let call = |request: &Request| Ok(Connection::open(address)?.send(request)?.status);
+    let call = |request: &Request| Connection::open(address)?.send(request);
     look(&bed, "the view", std::slice::from_ref(&request), call)?;
     let mut connection = Connection::open(address)?;
     let (mut busy, mut idle, mut took) = (Vec::new(), Vec::new(), Vec::new());
@@ -60,10 +60,10 @@ fn latency(options: &Options) -> Result<Row> {
         busy.push(ms(largest));
         took.push(ms(time));
     }
-    let (worst, idle) = (median(&busy), median(&idle));
+    let (worst, idle, took) = (median(busy), median(idle), median(took));
     Ok(Row::info(
         "the largest latency of a caller meanwhile, and the rest of the machine's part in it",
-        format!("{worst:.2} ms; {idle:.2} ms without a resync, which takes {:.0} ms", median(&took)),
+        format!("{worst:.2} ms; {idle:.2} ms without a resync, which takes {took:.0} ms"),
         worst,
     ))
 }

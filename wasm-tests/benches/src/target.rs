@@ -57,10 +57,12 @@ impl Targets {
         let target = {
             let (seen, response) = (Arc::clone(&seen), response);
             move |message: responder::Message| {
+                let mut response = response.clone();
                 if seen.look.load(Ordering::Relaxed) {
                     seen.head.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&message.head);
+                    response = strange(message.target()).unwrap_or(response);
                 }
-                std::future::ready(response.clone())
+                std::future::ready(response)
             }
         };
         let plain = listen(&handle, None, target.clone())?;
@@ -103,6 +105,16 @@ impl Targets {
         lines.sort();
         Ok(lines)
     }
+}
+
+/// Answers for checks: a redirect, and a failure.
+fn strange(path: &str) -> Option<Bytes> {
+    let (status, lines) = match path.rsplit('/').next()? {
+        "moved" => ("302 Found", "location: /api/there\r\n"),
+        "broken" => ("503 Service Unavailable", ""),
+        _ => return None,
+    };
+    Some(responder::answer(status, lines, b""))
 }
 
 /// A runtime on a thread of its own, as long as the process lives.

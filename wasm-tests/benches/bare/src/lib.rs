@@ -1,5 +1,9 @@
-//! What a raw proxy-wasm filter costs that does nothing: the plugin's callbacks, one read of all headers, the writes
-//! that its configuration lists (a line `name value` each), one read of `:status` in the response phase.
+//! What a raw proxy-wasm filter costs that decides nothing: the calls to the host that its configuration lists, in this
+//! order, and one read of `:status` in the response phase.
+//!
+//! A line of the configuration is one call: `read` (all request headers), `set NAME VALUE`, `remove NAME`, `property
+//! PATH` with dots between its parts. No line, no call. The host calls every callback that is exported, whether there
+//! is something to do or not: which ones a variant has is up to who loads it, by exports made unknown to the host.
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "it talks to the host, as the plugin's one module does")]
 
@@ -29,6 +33,8 @@ unsafe extern "C" {
         value: *const u8,
         value_len: usize,
     ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
 }
 
 const REQUEST_HEADERS: u32 = 0;
@@ -36,10 +42,55 @@ const RESPONSE_HEADERS: u32 = 2;
 const PLUGIN_CONFIGURATION: u32 = 7;
 const CONTINUE: u32 = 0;
 
+/// A call to the host.
+enum Call {
+    Read,
+    Set(String, String),
+    Remove(String),
+    Property(String),
+}
+
+impl Call {
+    fn parse(line: &str) -> Option<Self> {
+        let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match what {
+            "read" => Some(Self::Read),
+            "set" => rest.split_once(' ').map(|(name, value)| Self::Set(name.to_owned(), value.to_owned())),
+            "remove" => Some(Self::Remove(rest.to_owned())),
+            "property" => Some(Self::Property(rest.replace('.', "\0"))),
+            _ => None,
+        }
+    }
+
+    fn make(&self) {
+        let (mut data, mut len) = (std::ptr::null_mut(), 0);
+        // SAFETY: pointers and lengths are those of live strings; results go to local variables.
+        unsafe {
+            match self {
+                Self::Read => proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut len),
+                Self::Set(name, value) => proxy_replace_header_map_value(
+                    REQUEST_HEADERS,
+                    name.as_ptr(),
+                    name.len(),
+                    value.as_ptr(),
+                    value.len(),
+                ),
+                Self::Remove(name) => {
+                    proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len())
+                }
+                Self::Property(path) => {
+                    proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut len)
+                }
+            }
+        };
+        SEEN.set(len);
+    }
+}
+
 thread_local! {
     /// One buffer for whatever the host returns: each result is used before the next is asked for.
     static MEMORY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    static WRITES: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
+    static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
     static SEEN: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -68,8 +119,7 @@ extern "C" fn proxy_on_configure(_root: u32, size: usize) -> u32 {
     unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, &raw mut data, &raw mut len) };
     MEMORY.with_borrow(|memory| {
         let text = String::from_utf8_lossy(memory.get(..len).unwrap_or_default());
-        let lines = text.lines().filter_map(|line| line.split_once(' '));
-        WRITES.set(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+        CALLS.set(text.lines().filter_map(Call::parse).collect());
     });
     1
 }
@@ -79,24 +129,7 @@ extern "C" fn proxy_on_context_create(_context: u32, _root: u32) {}
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(_context: u32, _headers: u32, _end: u32) -> u32 {
-    let (mut data, mut len) = (std::ptr::null_mut(), 0);
-    // SAFETY: results go to local variables.
-    unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut len) };
-    SEEN.set(len);
-    WRITES.with_borrow(|writes| {
-        for (name, value) in writes {
-            // SAFETY: pointers and lengths are those of `name` and `value`.
-            unsafe {
-                proxy_replace_header_map_value(
-                    REQUEST_HEADERS,
-                    name.as_ptr(),
-                    name.len(),
-                    value.as_ptr(),
-                    value.len(),
-                )
-            };
-        }
-    });
+    CALLS.with_borrow(|calls| calls.iter().for_each(Call::make));
     CONTINUE
 }
 

@@ -13,8 +13,9 @@ use fairlead_testkit::{
 use crate::{
     bed::{Bed, look},
     options::Options,
-    race::median,
+    proc::Thread,
     row::Row,
+    spread::median,
     target, variant,
 };
 
@@ -36,9 +37,9 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
     let mut envoy = bed.envoy(files, &[listener], 1)?;
     let address = envoy.listener("ours", wait::START)?;
     let request = Request::new("GET", "/app-0/svc/orders").header("Host", "gateway");
-    look(&bed, "the view", &[request], |request| Ok(Connection::open(address)?.send(request)?.status))?;
+    look(&bed, "the view", &[request], |request| Connection::open(address)?.send(request))?;
     relay.until_synced(VMS)?;
-    relay.watch(envoy.process().id(), "wrk:worker_0")?;
+    relay.watch(Thread::worker(envoy.process().id())?);
     let mut all = Vec::new();
     for round in 1..=rounds {
         publish(&bed, round)?;
@@ -49,7 +50,7 @@ pub(super) fn run(options: &Options) -> Result<Vec<Row>> {
         let bytes = all.iter().flatten().filter(|page| page.hashes == hashes).map(|page| page.bytes).max();
         format!("worst of {name} {:.2} ms, up to {} bytes", worst(&all, Some(hashes)), bytes.unwrap_or(0))
     });
-    let total = median(&all.iter().map(|pages| pages.iter().map(ms).sum()).collect::<Vec<_>>());
+    let total = median(all.iter().map(|pages| pages.iter().map(ms).sum()));
     let count = all.first().map_or(0, Vec::len) / VMS;
     Ok(vec![
         Row::at_most(format!("{title}: CPU of the worst page"), worst(&all, None), 2.0, "ms"),
@@ -67,7 +68,7 @@ fn worst(rounds: &[Vec<Page>], hashes: Option<bool>) -> f64 {
         let wanted = pages.iter().filter(|page| hashes.is_none_or(|hashes| page.hashes == hashes));
         wanted.map(ms).fold(0.0, f64::max)
     };
-    median(&rounds.iter().map(of).collect::<Vec<_>>())
+    median(rounds.iter().map(of))
 }
 
 fn ms(page: &Page) -> f64 {

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use fairlead_testkit::{Error, Result, error::Doing as _, wait};
+use fairlead_testkit::{Result, wait};
+
+use crate::proc::Thread;
 
 /// Until the next request follows an answer; a VM that backs off asks later.
 const TURN: Duration = Duration::from_secs(5);
@@ -38,8 +40,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Files of the watched thread below /proc.
-    watched: Option<String>,
+    watched: Option<Thread>,
     passing: Option<Passing>,
     pages: Vec<Page>,
     /// Listings that ended: a poll came where a page had gone.
@@ -74,15 +75,8 @@ impl Relay {
     }
 
     /// Counts the CPU time of this thread from now on.
-    pub(super) fn watch(&self, process: u32, thread: &str) -> Result {
-        for entry in std::fs::read_dir(format!("/proc/{process}/task")).doing("no Envoy")?.flatten() {
-            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            if name.trim_end() == thread {
-                self.shared.lock().watched = Some(entry.path().display().to_string());
-                return Ok(());
-            }
-        }
-        Err(Error::new(format!("no thread {thread}")))
+    pub(super) fn watch(&self, thread: Thread) {
+        self.shared.lock().watched = Some(thread);
     }
 
     /// Waits until so many listings have ended since the start; the pages since the last call.
@@ -102,7 +96,7 @@ impl Shared {
     /// A request has come: whoever sent it is done with the answer before.
     fn request(&self, poll: bool) {
         let watched = self.lock().watched.clone();
-        let now = watched.as_deref().map(asleep).unwrap_or_default();
+        let now = watched.as_ref().map(Thread::cpu).unwrap_or_default();
         let mut state = self.lock();
         let passing = state.passing.take();
         if let Some((page, before)) = passing.and_then(|passing| Some((passing.page?, passing.before))) {
@@ -119,23 +113,8 @@ impl Shared {
             .changed
             .wait_timeout_while(state, TURN, |state| state.passing.is_some())
             .unwrap_or_else(PoisonError::into_inner);
-        let before = state.watched.as_deref().map(asleep).unwrap_or_default();
+        let before = state.watched.as_ref().map(Thread::cpu).unwrap_or_default();
         state.passing = Some(Passing { page, before });
-    }
-}
-
-/// Waits until a thread sleeps: only then is its CPU time exact. What it took so far.
-fn asleep(thread: &str) -> Duration {
-    loop {
-        let read = |file: &str| std::fs::read_to_string(format!("{thread}/{file}")).unwrap_or_default();
-        let stat = read("stat");
-        // The state follows the name, which is in brackets; a thread that is gone has none.
-        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('S');
-        let time = read("schedstat").split(' ').next().and_then(|field| field.parse().ok()).unwrap_or(0);
-        if state == 'S' {
-            return Duration::from_nanos(time);
-        }
-        std::thread::yield_now();
     }
 }
 

@@ -1,0 +1,64 @@
+//! Which host functions a request makes a module call, by the host's own trace.
+
+use std::collections::BTreeMap;
+
+use fairlead_testkit::{Result, envoy::Envoy};
+
+/// Calls of each host function.
+type Calls = BTreeMap<String, usize>;
+
+/// The calls while `request` is done.
+pub(crate) fn of(envoy: &Envoy, request: impl FnOnce() -> Result) -> Result<Calls> {
+    envoy.post("/logging?wasm=trace")?;
+    let before = envoy.log().len();
+    let done = request();
+    envoy.post("/logging?wasm=warning")?;
+    done?;
+    let log = envoy.log();
+    Ok(calls(&String::from_utf8_lossy(log.get(before..).unwrap_or_default())))
+}
+
+/// Lines such as `[vm->host] env.proxy_get_property(1, 2, 3, 4)`. Calls for time, which ticks make, are no request's.
+fn calls(trace: &str) -> Calls {
+    let mut calls = Calls::new();
+    for line in trace.lines() {
+        let called = line.split_once("[vm->host] env.").and_then(|(_, call)| call.split_once('('));
+        if let Some((name, _)) = called {
+            *calls.entry(name.trim_start_matches("proxy_").to_owned()).or_default() += 1;
+        }
+    }
+    calls
+}
+
+/// A sentence, if they differ or nothing is known.
+pub(crate) fn difference(ours: &Calls, bare: &Calls) -> Option<String> {
+    let shown = |calls: &Calls| {
+        let parts: Vec<_> = calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        parts.join(", ")
+    };
+    if ours.is_empty() {
+        return Some("Which host functions the plugin calls is not known: the trace shows none.".to_owned());
+    }
+    (ours != bare).then(|| {
+        format!(
+            "The bare filter's calls to the host are not the plugin's, so that the last two steps mix: {} against {} by the plugin.",
+            shown(bare),
+            shown(ours)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_calls_are_counted_by_name() {
+        let trace = "[1][trace][wasm] [vm->host] env.proxy_get_property(1, 2)\n[host->vm] proxy_on_tick(1)\n\
+                     x [vm->host] env.proxy_get_property(1, 2)\n[vm<-host] env.proxy_get_property return: 0";
+        let calls = calls(trace);
+        assert_eq!(calls, Calls::from([("get_property".to_owned(), 2)]));
+        assert!(difference(&calls, &calls).is_none());
+        assert!(difference(&calls, &Calls::new()).unwrap().contains("get_property 2"));
+    }
+}
