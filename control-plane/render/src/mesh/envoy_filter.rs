@@ -43,7 +43,7 @@ pub(super) fn connections(gateway: &MeshGateway, scope: Scope<'_>, strip: &[&str
     vec![
         patch(
             "NETWORK_FILTER",
-            &within(scope, json!({ "name": MANAGER })),
+            &within(scope, &json!({ "name": MANAGER })),
             "MERGE",
             named(MANAGER, &manager),
         ),
@@ -56,7 +56,7 @@ pub(super) fn connections(gateway: &MeshGateway, scope: Scope<'_>, strip: &[&str
 /// Pods that are ours alone serve nothing else: a server of somebody else's `Gateway` that selects them, too, leads
 /// nowhere, and no `VirtualService` counts.
 pub(super) fn nothing_else() -> [Value; 2] {
-    let tcp = within(Scope::Everything, json!({ "name": TCP_PROXY }));
+    let tcp = within(Scope::Everything, &json!({ "name": TCP_PROXY }));
     [
         patch("NETWORK_FILTER", &tcp, "REMOVE", Value::Null),
         patch("VIRTUAL_HOST", &json!({ "context": "GATEWAY" }), "REMOVE", Value::Null),
@@ -97,7 +97,7 @@ fn patch(apply_to: &str, matching: &Value, operation: &str, value: Value) -> Val
     json!({ "applyTo": apply_to, "match": matching, "patch": patch })
 }
 
-fn within(scope: Scope<'_>, filter: Value) -> Value {
+fn within(scope: Scope<'_>, filter: &Value) -> Value {
     let chain = match scope {
         Scope::Everything => json!({ "filter": filter }),
         Scope::ServerName(name) => json!({ "sni": name, "filter": filter }),
@@ -106,7 +106,7 @@ fn within(scope: Scope<'_>, filter: Value) -> Value {
 }
 
 fn router(scope: Scope<'_>) -> Value {
-    within(scope, json!({ "name": MANAGER, "subFilter": { "name": ROUTER } }))
+    within(scope, &json!({ "name": MANAGER, "subFilter": { "name": ROUTER } }))
 }
 
 fn named(name: &str, config: &Value) -> Value {

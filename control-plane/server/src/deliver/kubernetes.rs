@@ -11,14 +11,14 @@
 //! `get`, `list` and `watch` on that one Secret (`resourceNames`).
 
 mod desired;
-mod never;
+pub mod never;
 mod object;
 mod profiles;
 mod secrets;
 mod seen;
 mod writer;
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
@@ -47,15 +47,17 @@ pub struct Delivery {
     pub tasks: Vec<BoxFuture<'static, ()>>,
 }
 
-/// Makes everything ready; nothing is asked of the API server but addresses that targets may not have.
-pub async fn begin(
+/// Makes everything ready; nothing is asked of the API server before the tasks run. `own` are the addresses that no target
+/// may have now ([`never::known`]).
+pub fn begin(
     cluster: &Cluster,
     config: &Config,
+    own: Arc<[SocketAddr]>,
     signals: &Signals,
     draining: &watch::Receiver<bool>,
 ) -> Delivery {
     let config = Arc::new(config.clone());
-    let (told, never) = watch::channel(never::known(cluster, &config).await);
+    let (told, never) = watch::channel(own);
     let follow = never::follow(cluster.clone(), Config::clone(&config), told, draining.clone());
     let mut tasks = vec![follow.boxed()];
     let mut of = |which: Which| -> Box<dyn Deliver> {

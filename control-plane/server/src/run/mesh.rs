@@ -58,7 +58,9 @@ pub(super) async fn start(
 
     let client = || Client::new(material.clone(), &config.control.server_name);
     let metrics = Metrics::new();
-    let never = [addresses.gateways, addresses.health, addresses.metrics].map(reachable);
+    let own = deliver::kubernetes::never::known(&cluster, config).await;
+    let listening = [addresses.gateways, addresses.health, addresses.metrics].map(reachable);
+    let never: Vec<_> = listening.into_iter().chain(own.iter().copied()).collect();
     let dialler = dial::from_config(&config.targets, &never).map_err(RunError::Other)?;
     let broker = Broker::new(dialler, config.grants.clone(), metrics.clone());
     broker.activate(false);
@@ -67,12 +69,14 @@ pub(super) async fn start(
     let state: Shared =
         Arc::new(Core::new(broker, Some(forwarder), metrics, draining.clone(), level.clone()));
 
-    let delivery = deliver::kubernetes::begin(&cluster, config, &signals, &draining).await;
+    let delivery = deliver::kubernetes::begin(&cluster, config, own, &signals, &draining);
     for task in delivery.tasks {
         tasks.spawn(task);
     }
     let publisher = Publisher::new(state.clone(), delivery.egress, delivery.ingress);
-    let index = Index::new(&installation(config, &never));
+    let mut installation = installation(config, &never);
+    installation.refused_authorities.extend(deliver::kubernetes::never::names(kubernetes));
+    let index = Index::new(&installation);
     let mut control = Control::new(index, publisher, state.clone());
     let (questions, asked) = mpsc::channel(16);
     let statuses = conditions::Writer::new(&cluster, signals, state.clone(), questions.clone());

@@ -14,24 +14,40 @@ use tokio::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, KubernetesConfig},
     kubernetes::{CALL, Cluster, call},
     state::drained,
 };
 
+/// Port for modules where the configuration names none (decision 28).
+const INTERNAL: u16 = 8080;
+
+/// Host names that no target may have, in each of a Service's spellings: the control plane's, and that under which callers
+/// reach the egress gateway.
+#[must_use]
+pub fn names(cluster: &KubernetesConfig) -> Vec<String> {
+    const SUFFIXES: [&str; 3] = ["", ".svc", ".svc.cluster.local"];
+    let host = cluster.control.host.as_str();
+    let short = SUFFIXES.iter().rev().find_map(|suffix| host.strip_suffix(suffix)).unwrap_or(host);
+    let gateway = format!("central-application-gateway.{}", cluster.namespace);
+    let all = [short, &gateway];
+    let spelt = all.iter().flat_map(|name| SUFFIXES.iter().map(move |suffix| format!("{name}{suffix}")));
+    spelt.chain([host.to_owned()]).collect()
+}
+
 /// The list as it is now. What cannot be found out is left out, and said.
-pub(super) async fn known(cluster: &Cluster, config: &Config) -> Arc<[SocketAddr]> {
+pub async fn known(cluster: &Cluster, config: &Config) -> Arc<[SocketAddr]> {
     let mut known = BTreeSet::new();
     let control = &cluster.config.control;
     let mut names =
         vec![(control.host.clone(), control.port), (control.host.clone(), config.control.health_port)];
-    names.extend(config.control.internal_port.map(|port| (control.host.clone(), port)));
+    names.push((control.host.clone(), config.control.internal_port.unwrap_or(INTERNAL)));
     names.extend(api_server(cluster));
     for (host, port) in names {
         match timeout(CALL, tokio::net::lookup_host((host.as_str(), port))).await {
             Ok(Ok(addresses)) => known.extend(addresses),
             Ok(Err(error)) => {
-                tracing::warn!(host, %error, "a name of our own cannot be resolved; targets are not compared with it")
+                tracing::warn!(host, %error, "a name of our own cannot be resolved, and no target is compared with it");
             }
             Err(_) => tracing::warn!(
                 host,
@@ -103,4 +119,26 @@ async fn services(
             .collect::<Vec<_>>()
     });
     Ok(addresses.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_our_own_are_known_in_all_spellings() {
+        let names = names(&KubernetesConfig::default());
+        for name in [
+            "fairlead-control.kyma-system",
+            "fairlead-control.kyma-system.svc",
+            "fairlead-control.kyma-system.svc.cluster.local",
+            "central-application-gateway.kyma-system",
+            "central-application-gateway.kyma-system.svc.cluster.local",
+        ] {
+            assert!(names.iter().any(|known| known == name), "{name}");
+        }
+        let mut other = KubernetesConfig::default();
+        other.control.host = "10.0.0.1".to_owned();
+        assert!(super::names(&other).iter().any(|known| known == "10.0.0.1"));
+    }
 }
