@@ -235,7 +235,7 @@ impl Client {
         asked_at: u64,
         body: &[u8],
     ) -> Result<(), Malformed> {
-        let poll: Poll<Raw> = json::read_poll(body).map_err(|_| Malformed)?;
+        let poll: Poll<Raw<'_>> = json::read_poll(body).map_err(|_| Malformed)?;
         match &mut self.position {
             Some(at) if !poll.resync && at.epoch == poll.epoch && at.revision <= poll.revision => {
                 at.revision = poll.revision;
@@ -287,10 +287,10 @@ impl Client {
         Ok(())
     }
 
-    fn apply(&mut self, table: &mut dyn Records, records: Vec<page::Record>) {
+    fn apply(&mut self, table: &mut dyn Records, records: Vec<page::Record<'_>>) {
         for record in records {
             self.counters.records += 1;
-            if !table.read(&record.key, page::digest(&record.hash), record.record.get()) {
+            if !table.read(&record.key, page::digest(&record.hash), record.record) {
                 self.counters.unreadable += 1;
             }
         }

@@ -297,7 +297,7 @@ fn call(id: &str, rejected: Option<u64>) -> Call {
             percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC)
         ),
         report: None,
-        body: json::write_grant_request(&GrantRequest { rejected }).unwrap_or_default(),
+        body: json::write_grant_request(&GrantRequest { rejected }).into_bytes(),
         timeout_ms: WAIT_MS,
     }
 }

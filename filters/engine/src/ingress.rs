@@ -50,6 +50,8 @@ pub struct View<'a> {
 pub struct Pipeline {
     ours: Ours,
     identity: IdentitySource,
+    /// The listener compared server name and host: it admits one name, and one host is ours.
+    server_name_matched: bool,
     max_staleness_ms: u64,
 }
 
@@ -57,7 +59,13 @@ impl Pipeline {
     /// The pipeline for this configuration.
     #[must_use]
     pub fn new(config: &PluginConfig) -> Self {
-        Self { ours: Ours::new(config), identity: config.identity, max_staleness_ms: config.max_staleness_ms }
+        let ours = Ours::new(config);
+        Self {
+            identity: config.identity,
+            server_name_matched: config.server_name_matched && ours.is_one_host(),
+            max_staleness_ms: config.max_staleness_ms,
+            ours,
+        }
     }
 
     /// Decides on a request. `view` is absent while no complete view is there.
@@ -87,7 +95,7 @@ impl Pipeline {
         let parts = path::split(seen.path).ok_or_else(|| answer(refusals::not_found()))?;
         let certificate =
             self.certificate(&seen, connection).ok_or_else(|| answer(refusals::certificate_missing()))?;
-        if !same_host(&seen, connection) {
+        if !self.same_host(&seen, connection) {
             return Err(answer(refusals::server_name_mismatch()));
         }
         if parts.application.is_empty() {
@@ -135,7 +143,7 @@ impl Pipeline {
     ) -> Result<Option<Vec<u8>>, Step<'a>> {
         let Some(certificate) = self.certificate(seen, connection) else { return Ok(None) };
         let Ok(subject) = self.subject(&certificate) else { return Ok(None) };
-        if !same_host(seen, connection) {
+        if !self.same_host(seen, connection) {
             return Ok(None);
         }
         let table = self.fresh(view)?;
@@ -164,6 +172,13 @@ impl Pipeline {
         }
     }
 
+    /// Whether the handshake was for the host that the request names, ports ignored (decision 9). The certificate was
+    /// verified by the rules of the server name's listener, and holds for no other.
+    fn same_host(&self, seen: &Seen<'_>, connection: &dyn Connection) -> bool {
+        self.server_name_matched
+            || connection.server_name().is_some_and(|name| name.eq_ignore_ascii_case(host_of(seen.authority)))
+    }
+
     /// The table, if there is one that may be believed.
     fn fresh<'a>(&self, view: Option<View<'a>>) -> Result<&'a Table<IngressRecord>, Step<'a>> {
         match view {
@@ -177,12 +192,6 @@ impl Pipeline {
 /// Removals of what only this gateway says.
 fn internal<'a>(headers: &HeaderBlock<'a>) -> Vec<Op<'a>> {
     strip::internal(headers, Some(APPLICATION))
-}
-
-/// Whether the handshake was for the host that the request names, ports ignored (decision 9). The certificate was
-/// verified by the rules of the server name's listener, and holds for no other.
-fn same_host(seen: &Seen<'_>, connection: &dyn Connection) -> bool {
-    connection.server_name().is_some_and(|name| name.eq_ignore_ascii_case(host_of(seen.authority)))
 }
 
 /// CV §4.2, decision 5.

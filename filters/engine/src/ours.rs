@@ -39,6 +39,11 @@ impl Ours {
         Self { hosts, listeners }
     }
 
+    /// Whether exactly one host is ours.
+    pub(crate) fn is_one_host(&self) -> bool {
+        matches!(&self.hosts, Hosts::Named(names) if names.len() == 1)
+    }
+
     /// What to do with a request to `authority`; none if it is not ours.
     pub(crate) fn mode(&self, authority: &[u8], connection: &dyn Connection) -> Option<Mode> {
         if let Hosts::Named(names) = &self.hosts {

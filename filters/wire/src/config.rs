@@ -20,6 +20,11 @@ pub struct PluginConfig {
     /// Listener port → what it does. With one entry it holds for whatever port the request came by, and no
     /// property is read; a port that is not named passes untouched.
     pub listeners: BTreeMap<u16, Mode>,
+    /// The listener itself admits TLS connections for no other server name than the one host in `hosts`
+    /// (`filter_chain_match`): then no property is read to compare the two (decision 9). Has no effect with several
+    /// hosts, or with `*`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub server_name_matched: bool,
     /// How to reach the control plane.
     pub control: Control,
     /// How long requests are held while no complete view or no grant is there, milliseconds (decision 35).
@@ -39,6 +44,7 @@ impl Default for PluginConfig {
         Self {
             hosts: Vec::new(),
             listeners: BTreeMap::new(),
+            server_name_matched: false,
             control: Control::default(),
             hold_ms: 5_000,
             max_held: 4_096,

@@ -42,7 +42,7 @@ impl Settings {
             missing_profiles: missing.iter().map(|profile| profile.to_string()).collect(),
         };
         Call {
-            report: json::write_report(&report).ok().and_then(|json| String::from_utf8(json).ok()),
+            report: Some(json::write_report(&report)),
             timeout_ms: self.wait_ms.saturating_add(PAGE_TIMEOUT_MS),
             ..self.get(
                 view,
@@ -61,7 +61,7 @@ impl Settings {
         let wanted = Wanted { epoch: epoch.to_owned(), keys: keys.to_vec() };
         Call {
             method: "POST",
-            body: json::write_wanted(&wanted).unwrap_or_default(),
+            body: json::write_wanted(&wanted).into_bytes(),
             ..self.get(view, format_args!("/records?epoch={}", escaped(epoch)))
         }
     }

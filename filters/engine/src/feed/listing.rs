@@ -49,11 +49,11 @@ impl Listing {
     }
 
     /// Reads the answer to that call. Returns records to apply; `None` when another epoch answered.
-    pub(super) fn read(
+    pub(super) fn read<'a>(
         &mut self,
-        body: &[u8],
+        body: &'a [u8],
         table: &mut dyn snapshot::Records,
-    ) -> Result<Option<Vec<Record>>, Malformed> {
+    ) -> Result<Option<Vec<Record<'a>>>, Malformed> {
         if self.wanted.is_empty() && self.by_hashes {
             let page: Hashes = json::read_hashes(body).map_err(|_| Malformed)?;
             if page.epoch != self.epoch {
@@ -64,7 +64,7 @@ impl Listing {
             self.wanted = page.hashes.into_iter().filter(differs).map(|(key, _)| key).collect();
             return Ok(Some(Vec::new()));
         }
-        let page: Records<Raw> = json::read_records(body).map_err(|_| Malformed)?;
+        let page: Records<Raw<'a>> = json::read_records(body).map_err(|_| Malformed)?;
         if page.epoch != self.epoch {
             return Ok(None);
         }
@@ -98,7 +98,7 @@ impl Listing {
     }
 
     /// Takes what was fetched off the wanted keys, with those that turned out to be gone.
-    fn fetched(&mut self, page: &Records<Raw>) -> Result<(), Malformed> {
+    fn fetched(&mut self, page: &Records<Raw<'_>>) -> Result<(), Malformed> {
         let batch = self.batch();
         let mut asked = batch.iter();
         // Both are in order: each record's key must come later in the batch than the one before.

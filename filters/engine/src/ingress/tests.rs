@@ -64,6 +64,26 @@ fn post(path: &str, xfcc: &str, lines: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
+fn a_listener_that_admits_one_server_name_is_not_asked_for_it() {
+    let table = table();
+    let ask = |hosts: &[&str], matched: bool, host: &str| {
+        let config = PluginConfig { server_name_matched: matched, ..config(hosts, &[(8443, Mode::Route)]) };
+        let lines = [(":authority", host), (":path", "/shop/events"), ("x-forwarded-client-cert", SHOP)];
+        let view = View { table: &table, age_ms: 0 };
+        // Whoever asks this peer is told that there was no server name.
+        let step = |headers: &HeaderBlock<'_>| {
+            text(&Pipeline::new(&config).on_request(headers, &Peer::default(), Some(view)))
+        };
+        block(&lines, step).swap_remove(0)
+    };
+    assert_eq!(ask(&["one.example"], true, "one.example:443"), "forward");
+    assert!(ask(&["one.example"], false, "one.example:443").starts_with("421 "));
+    assert!(ask(&["one.example", "two.example"], true, "one.example").starts_with("421 "));
+    assert!(ask(&["*"], true, "one.example").starts_with("421 "));
+    assert_eq!(ask(&["one.example"], true, "two.example"), "pass");
+}
+
+#[test]
 fn an_event_goes_to_the_sink_without_the_certificate() {
     assert_eq!(
         post("/shop/v1/events?a=b", SHOP, &[("ce-id", "1"), ("authorization", "own"), ("x-request-id", "r")]),

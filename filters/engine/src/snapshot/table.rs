@@ -20,7 +20,7 @@ pub(crate) trait Records {
     fn end_listing(&mut self) -> usize;
     /// Adds or replaces a record, given as JSON. False if this build cannot read it: it takes its place all the
     /// same, and refuses.
-    fn read(&mut self, key: &str, digest: Option<u128>, json: &str) -> bool;
+    fn read(&mut self, key: &str, digest: Option<u128>, json: &[u8]) -> bool;
     /// Removes a record, if it is there.
     fn remove(&mut self, key: &str);
     /// Whether some record needs the grant `id`.
@@ -192,8 +192,8 @@ impl<E: Entry> Records for Table<E> {
         gone.len()
     }
 
-    fn read(&mut self, key: &str, digest: Option<u128>, json: &str) -> bool {
-        if let Ok(record) = E::Record::read(json.as_bytes()) {
+    fn read(&mut self, key: &str, digest: Option<u128>, json: &[u8]) -> bool {
+        if let Ok(record) = E::Record::read(json) {
             self.insert(key, digest, record);
             return true;
         }

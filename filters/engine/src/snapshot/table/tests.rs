@@ -73,7 +73,7 @@ fn listing_drops_at_its_end_what_it_did_not_name() {
 fn unreadable_record_refuses_by_both_keys_and_is_fetched_again() {
     let mut table = Table::<Egress>::default();
     table.insert("a/s/e", Some(1), record("fine", true));
-    assert!(!table.read("a/s/e", Some(2), "{\"manual\":true,\"outcome\":{\"dance\":1}}"));
+    assert!(!table.read("a/s/e", Some(2), b"{\"manual\":true,\"outcome\":{\"dance\":1}}"));
     assert!(says(&table, "a/s", "cannot read") && says(&table, "a/s/e", "cannot read"));
     table.begin_listing();
     assert!(!table.confirm("a/s/e", Some(1)));
