@@ -38,6 +38,7 @@ fn targets(gateway: &EgressGateway, name: &str, port: u16, mode: Mode) -> Value 
         routes: route::configuration(name, &routes),
         more: Map::new(),
         tls: None,
+        server_name: None,
     }
     .render(common)
 }

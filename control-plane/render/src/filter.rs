@@ -13,7 +13,7 @@ use crate::{
 #[must_use]
 pub fn chain(gateway: &Gateway, root_id: &str, plugin: &PluginConfig) -> Value {
     json!([
-        unless_successful(wasm(gateway, root_id, plugin)),
+        unless_successful(&wasm(gateway, root_id, plugin)),
         forward_proxy::filter(&forward_proxy::dns_cache(&gateway.resolver)),
         guard::filter(&gateway.allow, &gateway.never()),
         router(),
@@ -47,7 +47,7 @@ pub fn wasm(gateway: &Gateway, root_id: &str, plugin: &PluginConfig) -> Value {
 /// `filter`, without its part in responses of status 2xx, in which the plugin has nothing to do (AG §12, CV §6): a
 /// tenth of what it costs a request would go into reading `:status` to find that out.
 #[must_use]
-pub fn unless_successful(filter: Value) -> Value {
+pub fn unless_successful(filter: &Value) -> Value {
     let skip = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter", json!({}));
     let status = extension(
         "status",

@@ -23,6 +23,7 @@ pub(crate) fn listener(gateway: &EgressGateway) -> Value {
         routes: route::configuration("egress_health", &routes()),
         more: Map::new(),
         tls: None,
+        server_name: None,
     }
     .render(&gateway.gateway)
 }

@@ -40,6 +40,8 @@ fn listener(gateway: &IngressGateway) -> Value {
     };
     let mut plugin = common.plugin.clone();
     plugin.listeners = BTreeMap::from([(gateway.port, mode)]);
+    let server_name = only_host(&common.plugin.hosts);
+    plugin.server_name_matched = server_name.is_some();
     Listener {
         name: NAME,
         port: gateway.port,
@@ -49,8 +51,18 @@ fn listener(gateway: &IngressGateway) -> Value {
         routes: route::configuration(NAME, &routes),
         more: manager(),
         tls: Some(tls(common)),
+        server_name: server_name.as_deref(),
     }
     .render(common)
+}
+
+/// The one host that is served, if it is one: the listener then admits no other server name, in lower case as Envoy
+/// compares them, and the plugin need not ask for it.
+fn only_host(hosts: &[String]) -> Option<String> {
+    match hosts {
+        [host] if !host.contains('*') => Some(host.to_ascii_lowercase()),
+        _ => None,
+    }
 }
 
 /// XFCC is made of the handshake; whatever a client sent is gone (CV §2). Alternative names (`URI`, `DNS`) stay out of

@@ -35,6 +35,8 @@ pub(crate) struct Listener<'a> {
     pub(crate) more: Map<String, Value>,
     /// Downstream TLS: transport socket.
     pub(crate) tls: Option<Value>,
+    /// The only TLS server name that is admitted; any if there is none.
+    pub(crate) server_name: Option<&'a str>,
 }
 
 impl Listener<'_> {
@@ -55,6 +57,9 @@ impl Listener<'_> {
                 json!({}),
             ));
             chain.insert("transport_socket".to_owned(), tls);
+        }
+        if let Some(name) = self.server_name {
+            chain.insert("filter_chain_match".to_owned(), json!({ "server_names": [name] }));
         }
         chain.insert(
             "filters".to_owned(),
