@@ -81,6 +81,7 @@ pub(super) struct ApplicationItem {
 #[serde(rename_all = "camelCase")]
 struct ApplicationMetadata {
     name: String,
+    uid: Option<String>,
     resource_version: Box<str>,
     generation: Option<i64>,
     deletion_timestamp: Option<String>,
@@ -90,13 +91,20 @@ struct ApplicationMetadata {
 
 impl Item for ApplicationItem {
     fn found(self) -> Found {
-        let ApplicationMetadata { name, resource_version: version, generation, deletion_timestamp, labels } =
-            self.metadata;
+        let ApplicationMetadata {
+            name,
+            uid,
+            resource_version: version,
+            generation,
+            deletion_timestamp,
+            labels,
+        } = self.metadata;
         let manifest = json!({
             "apiVersion": API_VERSION,
             "kind": "Application",
             "metadata": {
-                "name": name, "generation": generation, "deletionTimestamp": deletion_timestamp, "labels": labels,
+                "name": name, "uid": uid, "generation": generation, "deletionTimestamp": deletion_timestamp,
+                "labels": labels,
             },
             "spec": self.spec,
         });

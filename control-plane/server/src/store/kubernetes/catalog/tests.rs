@@ -40,12 +40,12 @@ fn whole(at: usize, name: &str, version: &str) -> Fetched {
 /// What an update says, in short.
 fn said(update: Update) -> (Vec<String>, Vec<String>) {
     let event = |event: Event| match event {
-        Event::Apply { object, origin } => {
-            assert_eq!(*super::origin(&object.reference()), *origin);
-            format!("+{origin}")
+        Event::Apply { object, origin: told } => {
+            assert_eq!(*origin(&object.reference()), *told);
+            format!("+{told}")
         }
-        Event::Delete(reference) => format!("-{}", super::origin(&reference)),
-        Event::Release(reference) => format!("~{}", super::origin(&reference)),
+        Event::Delete(reference) => format!("-{}", origin(&reference)),
+        Event::Release(reference) => format!("~{}", origin(&reference)),
     };
     let events = update.events.into_iter().map(event).collect();
     (events, update.wanted.into_iter().map(|(at, name)| format!("{at}/{name}")).collect())
