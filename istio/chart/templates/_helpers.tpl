@@ -12,10 +12,17 @@ app.kubernetes.io/part-of: fairlead
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
-{{/* Labels by which pods are selected: (list name). They never change. */}}
+{{/* Labels by which pods are selected; the context is their name. They never change. */}}
 {{- define "fairlead.selector" -}}
 app.kubernetes.io/name: {{ . }}
 app.kubernetes.io/part-of: fairlead
+{{- end }}
+
+{{/* Labels of pods: (dict "root" $ "name" …). Istio's telemetry asks for `app` and `version`. */}}
+{{- define "fairlead.podLabels" -}}
+{{ include "fairlead.selector" .name }}
+app: {{ .name }}
+version: {{ .root.Chart.AppVersion | quote }}
 {{- end }}
 
 {{- define "fairlead.image" -}}

@@ -60,7 +60,7 @@ spec:
     matchLabels: {{- include "fairlead.selector" $name | nindent 6 }}
   template:
     metadata:
-      labels: {{- include "fairlead.selector" $name | nindent 8 }}
+      labels: {{- include "fairlead.podLabels" (dict "root" $root "name" $name) | nindent 8 }}
         app.kubernetes.io/component: gateway
         istio: {{ $name }}
         sidecar.istio.io/inject: "true"
