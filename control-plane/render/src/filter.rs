@@ -1,7 +1,7 @@
 //! HTTP filters other than the forward proxy and the guard.
 
 use fairlead_wire::config::PluginConfig;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::{
     Gateway, forward_proxy, guard,
@@ -13,7 +13,7 @@ use crate::{
 #[must_use]
 pub fn chain(gateway: &Gateway, root_id: &str, plugin: &PluginConfig) -> Value {
     json!([
-        unless_successful(&wasm(gateway, root_id, plugin)),
+        unless_plain(&wasm(gateway, root_id, plugin)),
         forward_proxy::filter(&forward_proxy::dns_cache(&gateway.resolver)),
         guard::filter(&gateway.allow, &gateway.never()),
         router(),
@@ -44,25 +44,27 @@ pub fn wasm(gateway: &Gateway, root_id: &str, plugin: &PluginConfig) -> Value {
     )
 }
 
-/// `filter`, without its part in responses of status 2xx, in which the plugin has nothing to do (AG §12, CV §6): a
-/// tenth of what it costs a request would go into reading `:status` to find that out.
+/// Statuses in which the plugin has nothing to do: neither a target's 5xx, nor one whose `Location` leads back through
+/// the gateway (201 and 3xx; AG §12, CV §6), nor one that may be about a credential.
+const PLAIN: [&str; 4] = ["200", "202", "204", "206"];
+
+/// `filter`, without its part in responses of a [plain](PLAIN) status: a quarter of what the plugin costs a request
+/// would go into reading `:status` to find out that there is nothing to do.
 #[must_use]
-pub fn unless_successful(filter: &Value) -> Value {
+pub fn unless_plain(filter: &Value) -> Value {
     let skip = extension("skip", "envoy.extensions.filters.common.matcher.action.v3.SkipFilter", json!({}));
     let status = extension(
         "status",
         "envoy.type.matcher.v3.HttpResponseHeaderMatchInput",
         json!({ "header_name": ":status" }),
     );
-    let name = filter.get("name").cloned().unwrap_or_default();
+    let skips: Map<String, Value> =
+        PLAIN.iter().map(|status| ((*status).to_owned(), json!({ "action": skip }))).collect();
     json!({
-        "name": name,
+        "name": filter.get("name").cloned().unwrap_or_default(),
         "typed_config": any("envoy.extensions.common.matching.v3.ExtensionWithMatcher", json!({
             "extension_config": filter,
-            "xds_matcher": { "matcher_tree": {
-                "input": status,
-                "prefix_match_map": { "map": { "2": { "action": skip } } },
-            } },
+            "xds_matcher": { "matcher_tree": { "input": status, "exact_match_map": { "map": skips } } },
         })),
     })
 }
