@@ -91,7 +91,7 @@ impl MeshBed {
         let kubelet = Kubelet::default();
         let bed = Self { kubelet, workload, double, outside, server_authority, canary, mesh };
         bed.settle()?;
-        bed.wait_serving()?;
+        bed.wait_serving().map_err(|error| Error::new(format!("{error}{}", bed.ends())))?;
         Ok(bed)
     }
 

@@ -1,3 +1,271 @@
 //! Acceptance walk A (spec/acceptance.md): register a service and call it, with the tools of the tutorial.
+//!
+//! Steps 1 (the default `ApplicationConnector`), OAuthWithCert and CertificateGen of 6, and a caller with a sidecar are
+//! not here: the first come with #9 and #6, the last needs a kubelet.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
+
+use fairlead_mesh::MeshBed;
+use fairlead_testkit::{Error, mesh::Ran, wait};
+use serde_json::Value;
+
+/// "≤ 1 s", from the end of the writing command.
+const EFFECTIVE: Duration = Duration::from_secs(1);
+const GATEWAY: &str = "http://central-application-gateway.kyma-system";
+const AUTHENTICATED: &str = "8080/test-app/test-basic-auth/basic-auth/test-user/test-password";
+
+/// What the tutorial has the reader do, and time.
+struct Walk {
+    bed: MeshBed,
+    /// `name: how long` of each change.
+    times: String,
+}
+
+/// An answer to `curl --write-out`: body and status.
+#[derive(Debug)]
+struct Answer {
+    status: String,
+    body: String,
+}
+
+impl Walk {
+    /// `curl` from a workload.
+    fn curl(&self, rest: &str) -> Answer {
+        let Ran { output, errors, .. } =
+            self.bed.curl(&["--write-out", "\n%{http_code}", &format!("{GATEWAY}:{rest}")]).unwrap();
+        let (body, status) = output.rsplit_once('\n').unwrap_or_else(|| panic!("curl said {output}{errors}"));
+        Answer { status: status.to_owned(), body: body.to_owned() }
+    }
+
+    /// Writes, then calls until the answer is as wanted, at most [`EFFECTIVE`] later.
+    fn change(
+        &mut self,
+        what: &str,
+        write: impl FnOnce(&MeshBed),
+        rest: &str,
+        wanted: impl Fn(&Answer) -> bool,
+    ) -> Answer {
+        write(&self.bed);
+        let begin = Instant::now();
+        let answer = wait::attempt(what, EFFECTIVE, || {
+            let answer = self.curl(rest);
+            if wanted(&answer) { Ok(answer) } else { Err(Error::new(format!("{answer:?}"))) }
+        });
+        let answer = answer.unwrap();
+        writeln!(self.times, "{what}: {} ms", begin.elapsed().as_millis()).unwrap();
+        answer
+    }
+
+    fn kubectl_apply(&self, manifest: &str) {
+        self.bed.mesh.kubectl_apply(manifest).unwrap();
+    }
+
+    fn kubectl(&self, line: &str) -> String {
+        self.bed.mesh.kubectl(&line.split(' ').collect::<Vec<_>>()).unwrap()
+    }
+
+    /// The double's URL for pods.
+    fn target(&self, listener: &str) -> String {
+        self.bed.double.url_by_name(listener, "httpbin.example.test").unwrap()
+    }
+}
+
+/// The Application `test-app` with these services (YAML, a list item each).
+fn test_app(spec: &str, services: &str) -> String {
+    format!(
+        "apiVersion: applicationconnector.kyma-project.io/v1alpha1
+kind: Application
+metadata:
+  name: test-app
+spec:
+  description: \"Integration test\"
+  labels:
+    region: us
+    kind: production
+{spec}
+  services:{services}
+"
+    )
+}
+
+fn service(display_name: &str, entries: &str) -> String {
+    let id = display_name.to_lowercase().replace(' ', "-");
+    format!(
+        "
+  - id: {id}
+    name: {id}
+    displayName: \"{display_name}\"
+    providerDisplayName: test
+    description: test
+    entries:
+{entries}"
+    )
+}
+
+fn entry(name: &str, url: &str, credentials: &str) -> String {
+    format!("    - type: API\n      name: {name}\n      targetUrl: {url}\n{credentials}")
+}
+
+const BASIC: &str = "      credentials:\n        type: Basic\n        secretName: test-secret\n";
+const SKIP: &str = "  skipVerify: true";
+
+#[test]
+fn walk_a() {
+    let mut walk = Walk { bed: MeshBed::start(|_| Ok(())).unwrap(), times: String::new() };
+    step_1_installation(&walk);
+    step_2_an_application_without_services(&walk);
+    step_3_and_4_basic_authentication(&mut walk);
+    step_5_another_password(&mut walk);
+    step_6_no_authentication_and_oauth(&mut walk);
+    step_7_self_signed(&mut walk);
+    step_8_entries(&mut walk);
+    step_9_deletion(&mut walk);
+    println!("{}", walk.times);
+    walk.bed.finish().unwrap();
+}
+
+fn step_1_installation(walk: &Walk) {
+    let namespaces = walk.kubectl("get namespaces --output name");
+    for name in ["kyma-system", "kyma-integration", "fairlead-ingress", "fairlead-egress"] {
+        assert!(namespaces.contains(&format!("namespace/{name}\n")), "{namespaces}");
+    }
+    let plugins = walk.kubectl("get wasmplugins --all-namespaces --output name");
+    assert_eq!(plugins.lines().count(), 2, "{plugins}");
+    for gateway in [walk.bed.egress(), walk.bed.ingress()].concat() {
+        let failures =
+            gateway.stat(|name| name.contains("wasm") && name.ends_with("fetch_failures")).unwrap();
+        assert_eq!(failures, 0, "{}", gateway.pod().name());
+    }
+}
+
+fn step_2_an_application_without_services(walk: &Walk) {
+    walk.kubectl_apply(&test_app("", " []"));
+    let text = walk.kubectl("get app test-app --output yaml");
+    assert!(text.contains("region: us") && text.contains("kind: production"), "{text}");
+    wait::attempt("installationStatus", Duration::from_secs(60), || {
+        let app = walk.bed.mesh.kubectl_json(&["get", "app", "test-app"])?;
+        let status = app.pointer("/status/installationStatus/status").and_then(Value::as_str);
+        if status == Some("deployed") { Ok(()) } else { Err(Error::new(format!("{:?}", app.get("status")))) }
+    })
+    .unwrap();
+}
+
+fn step_3_and_4_basic_authentication(walk: &mut Walk) {
+    walk.kubectl("create secret generic test-secret --namespace kyma-system --from-literal username=test-user --from-literal password=test-password");
+    let app = test_app(
+        "  skipVerify: false",
+        &service("test-basic-auth", &entry("v1", &walk.target("https"), BASIC)),
+    );
+    let answer = walk.change(
+        "service registered",
+        |bed| drop(bed.mesh.kubectl_apply(&app).unwrap()),
+        AUTHENTICATED,
+        |answer| answer.status == "200",
+    );
+    let body: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(body.get("authenticated"), Some(&Value::Bool(true)), "{body}");
+}
+
+fn step_5_another_password(walk: &mut Walk) {
+    let password = |password: &str| {
+        let patch = format!(r#"{{"stringData":{{"password":"{password}"}}}}"#);
+        move |bed: &MeshBed| {
+            let words = ["patch", "secret", "test-secret", "--namespace", "kyma-system", "--patch", &patch];
+            bed.mesh.kubectl(&words).unwrap();
+        }
+    };
+    walk.change("password changed", password("other"), AUTHENTICATED, |answer| answer.status == "401");
+    walk.change("password restored", password("test-password"), AUTHENTICATED, |answer| {
+        answer.status == "200"
+    });
+}
+
+fn step_6_no_authentication_and_oauth(walk: &mut Walk) {
+    let oauth = format!(
+        "      credentials:\n        type: OAuth\n        secretName: test-oauth\n        authenticationUrl: {}/oauth/token\n",
+        walk.target("https")
+    );
+    let services = [
+        service("Test Basic Auth", &entry("v1", &walk.target("https"), BASIC)),
+        service("test-open", &entry("v1", &walk.target("http"), "")),
+        service("test-oauth", &entry("v1", &format!("{}/protected", walk.target("https")), &oauth)),
+    ];
+    walk.kubectl("create secret generic test-oauth --namespace kyma-system --from-literal clientId=client --from-literal clientSecret=s3cret-of-the-client");
+    let app = test_app("", &services.concat());
+    let open = walk.change(
+        "service without authentication",
+        |bed| drop(bed.mesh.kubectl_apply(&app).unwrap()),
+        "8080/test-app/test-open/things?a=b",
+        |answer| answer.status == "200",
+    );
+    assert!(!open.body.to_lowercase().contains("authorization"), "{}", open.body);
+    assert_eq!(walk.curl(AUTHENTICATED).status, "200", "by the name made of `Test Basic Auth`");
+    let bearer = walk.curl("8080/test-app/test-oauth/bearer");
+    assert_eq!(bearer.status, "200", "{}", bearer.body);
+    let recorded = walk.bed.double.recorded(&[]).unwrap();
+    let with = |path: &str| {
+        let found = recorded.iter().rev().find(|request| request.path().ends_with(path.as_bytes()));
+        serde_json::to_value(found).unwrap().to_string()
+    };
+    let asked = with("/oauth/token");
+    for words in ["grant_type=client_credentials", "client_id=client", "client_secret=s3cret-of-the-client"] {
+        assert!(asked.contains(words), "{asked}");
+    }
+    assert!(with("/basic-auth/test-user/test-password").contains("Basic dGVzdC11c2VyOnRlc3QtcGFzc3dvcmQ="));
+    assert!(with("/protected/bearer").contains("Bearer "), "{}", with("/protected/bearer"));
+}
+
+fn step_7_self_signed(walk: &mut Walk) {
+    let call = "8080/test-app/test-self-signed/things";
+    let services = service("test-self-signed", &entry("v1", &walk.target("self-signed"), ""));
+    let (verified, skipped) = (test_app("", &services), test_app(SKIP, &services));
+    let apply = |text: &str| {
+        let text = text.to_owned();
+        move |bed: &MeshBed| drop(bed.mesh.kubectl_apply(&text).unwrap())
+    };
+    let refused = |answer: &Answer| answer.status == "502" && answer.body.is_empty();
+    walk.change("self-signed target", apply(&verified), call, refused);
+    walk.change("skipVerify", apply(&skipped), call, |answer| answer.status == "200");
+    walk.change("verified again", apply(&verified), call, refused);
+
+    let oauth = format!(
+        "      credentials:\n        type: OAuth\n        secretName: test-oauth\n        authenticationUrl: {}/oauth/token\n",
+        walk.target("self-signed")
+    );
+    let services = service("test-token-endpoint", &entry("v1", &walk.target("https"), &oauth));
+    let refused = |answer: &Answer| {
+        answer.status == "502"
+            && serde_json::from_str::<Value>(&answer.body).is_ok_and(|json| json.get("error").is_some())
+    };
+    let call = "8080/test-app/test-token-endpoint/things";
+    walk.change("self-signed token endpoint", apply(&test_app("", &services)), call, refused);
+    walk.change("skipVerify of it", apply(&test_app(SKIP, &services)), call, |answer| answer.status == "200");
+}
+
+fn step_8_entries(walk: &mut Walk) {
+    let entries = [
+        entry("first", &format!("{}/one", walk.target("http")), ""),
+        entry("second", &format!("{}/two", walk.target("http")), ""),
+    ];
+    let app = test_app("", &service("test-entries", &entries.concat()));
+    let second = walk.change(
+        "service with entries",
+        |bed| drop(bed.mesh.kubectl_apply(&app).unwrap()),
+        "8082/test-app/test-entries/second/things",
+        |answer| answer.status == "200",
+    );
+    assert!(second.body.contains("/two/things"), "{}", second.body);
+    let first = walk.curl("8082/test-app/test-entries/first/things");
+    assert!(first.body.contains("/one/things"), "{}", first.body);
+}
+
+fn step_9_deletion(walk: &mut Walk) {
+    let call = "8082/test-app/test-entries/first/things";
+    let delete = |bed: &MeshBed| drop(bed.mesh.kubectl(&["delete", "app", "test-app"]).unwrap());
+    walk.change("Application deleted", delete, call, |answer| answer.status == "404");
+}
