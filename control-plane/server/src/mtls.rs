@@ -128,8 +128,15 @@ impl Tls {
     pub fn new(name: Arc<OwnName>, own_cas: &str, mesh_roots: &str) -> Result<Self, TlsError> {
         let bad = |reason: String| TlsError::Material { what: "the gateways' CA", reason };
         let own = certificates(own_cas).map_err(bad)?;
+        let mesh = certificates(mesh_roots).map_err(bad)?;
+        if mesh.is_empty() && !mesh_roots.trim().is_empty() {
+            return Err(TlsError::Material {
+                what: "Istio's root",
+                reason: "it holds no certificate".to_owned(),
+            });
+        }
         let mut roots = RootCertStore::empty();
-        for certificate in own.iter().cloned().chain(certificates(mesh_roots).map_err(bad)?) {
+        for certificate in own.iter().cloned().chain(mesh) {
             roots.add(certificate).map_err(|e| bad(e.to_string()))?;
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

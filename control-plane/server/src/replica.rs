@@ -11,12 +11,14 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
+    body::Bytes,
     extract::{DefaultBodyLimit, Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
 use fairlead_wire::grant::GrantRequest;
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use crate::{kubernetes::Leadership, mtls::Peer, state::Shared};
@@ -66,9 +68,10 @@ async fn grant(
     State(replica): State<Replica>,
     Extension(peer): Extension<Peer>,
     Path(id): Path<String>,
-    Json(request): Json<GrantRequest>,
+    body: Bytes,
 ) -> Result<Response, StatusCode> {
     replica.admits(peer)?;
+    let request: GrantRequest = read(&body)?;
     let broker = &replica.state.broker;
     broker.known(&id, UNKNOWN).await;
     let answer = broker.ask(&id, request.rejected).await;
@@ -78,9 +81,14 @@ async fn grant(
 async fn report(
     State(replica): State<Replica>,
     Extension(peer): Extension<Peer>,
-    Json(report): Json<Report>,
+    body: Bytes,
 ) -> Result<StatusCode, StatusCode> {
     replica.admits(peer)?;
-    replica.reports.take(report);
+    replica.reports.take(read::<Report>(&body)?);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A message, read once it is clear that its sender may send one.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, StatusCode> {
+    serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST)
 }

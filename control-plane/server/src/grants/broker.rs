@@ -55,6 +55,7 @@ impl Broker {
     #[must_use]
     pub fn new(dialler: Arc<Dialler>, config: GrantsConfig, metrics: Metrics) -> Self {
         let (slots, news, active) = (RwLock::default(), watch::Sender::new(0), AtomicBool::new(true));
+        metrics.leading(true);
         Self(Arc::new(Inner { dialler, config, metrics, slots, news, active }))
     }
 
@@ -62,6 +63,7 @@ impl Broker {
     /// nothing: whoever leads does.
     pub fn activate(&self, active: bool) {
         self.0.active.store(active, Ordering::SeqCst);
+        self.0.metrics.leading(active);
         if active {
             return;
         }

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::broker::Broker;
-use crate::{kubernetes::Leadership, replica::client::Client};
+use crate::{kubernetes::Leadership, replica::client::Client, telemetry::metrics::Metrics};
 
 /// How long a question is tried at most: a plugin that gives up earlier would not see the reason.
 const LIMIT: Duration = Duration::from_millis(WAIT_MS as u64 - 1_000);
@@ -29,13 +29,14 @@ const AGAIN: Duration = Duration::from_millis(200);
 pub struct Forwarder {
     leadership: watch::Receiver<Leadership>,
     client: Client,
+    metrics: Metrics,
 }
 
 impl Forwarder {
     /// By a connection to whoever leads.
     #[must_use]
-    pub fn new(leadership: watch::Receiver<Leadership>, client: Client) -> Self {
-        Self { leadership, client }
+    pub fn new(leadership: watch::Receiver<Leadership>, client: Client, metrics: Metrics) -> Self {
+        Self { leadership, client, metrics }
     }
 
     /// The grant `id`, from our own broker if we lead, otherwise from the leader.
@@ -49,7 +50,10 @@ impl Forwarder {
             }
             if let Some(leader) = &now.holder {
                 match timeout_at(deadline, self.forward(leader, id, request)).await {
-                    Ok(Ok(Some(answer))) => return answer,
+                    Ok(Ok(Some(answer))) => {
+                        self.metrics.forwarded("answered");
+                        return answer;
+                    }
                     // It does not lead any longer, or not yet.
                     Ok(Ok(None)) => {}
                     Ok(Err(error)) => tracing::debug!(%error, %leader, "the leader did not answer"),
@@ -61,6 +65,7 @@ impl Forwarder {
             }
             let _ = timeout(AGAIN, leadership.changed()).await;
         }
+        self.metrics.forwarded("late");
         tracing::warn!(grant = id, "no leader gave this grant in time");
         GrantAnswer::Refused(Refusal::retry(
             Reason::GrantTimeout,

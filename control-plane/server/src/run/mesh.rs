@@ -46,7 +46,7 @@ pub(super) async fn start(
     let (drain, draining) = watch::channel(false);
     let mut tasks = JoinSet::new();
 
-    let cluster = Cluster::connect(kubernetes, addresses.gateways).await?;
+    let cluster = Cluster::connect(kubernetes, addresses.gateways).await?.anchored().await?;
     let (keeper, material, ca) = authority::Keeper::begin(&cluster, config).await?;
     let (mesh_roots_told, mesh_roots) = watch::channel(String::new());
     tasks.spawn(root::follow(cluster.clone(), mesh_roots_told, draining.clone()));
@@ -65,7 +65,7 @@ pub(super) async fn start(
     let broker = Broker::new(dialler, config.grants.clone(), metrics.clone());
     broker.activate(false);
     tasks.spawn(activate(broker.clone(), leadership.clone(), draining.clone()));
-    let forwarder = Forwarder::new(leadership.clone(), client());
+    let forwarder = Forwarder::new(leadership.clone(), client(), metrics.clone());
     let state: Shared =
         Arc::new(Core::new(broker, Some(forwarder), metrics, draining.clone(), level.clone()));
 

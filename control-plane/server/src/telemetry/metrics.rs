@@ -51,6 +51,8 @@ pub struct Metrics {
     statuses_waiting: Gauge,
     profiles: Gauge,
     objects: Gauge,
+    leading: Gauge,
+    forwarded: Family<OutcomeLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -81,6 +83,8 @@ impl Metrics {
             statuses_waiting: Gauge::default(),
             profiles: Gauge::default(),
             objects: Gauge::default(),
+            leading: Gauge::default(),
+            forwarded: Family::default(),
         };
         registry.register("records", "Records of a view", metrics.records.clone());
         registry.register("revision", "Revision of a view", metrics.revision.clone());
@@ -102,6 +106,10 @@ impl Metrics {
         registry.register("statuses_waiting", help, metrics.statuses_waiting.clone());
         registry.register("profiles", "Transport profiles in Envoy's files", metrics.profiles.clone());
         registry.register("objects", "Objects in the store", metrics.objects.clone());
+        let help = "1 while this replica leads; without others it always does";
+        registry.register("leading", help, metrics.leading.clone());
+        let help = "Questions for grants that went to the leader, by outcome";
+        registry.register("forwarded_grants", help, metrics.forwarded.clone());
         Self { registry: Arc::new(registry), ..metrics }
     }
 
@@ -136,6 +144,15 @@ impl Metrics {
     pub(crate) fn view(&self, view: View, records: usize, revision: u64) {
         self.records.get_or_create(&label(view)).set(gauge(records));
         self.revision.get_or_create(&label(view)).set(i64::try_from(revision).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn leading(&self, leading: bool) {
+        self.leading.set(i64::from(leading));
+    }
+
+    /// `answered`, or `late` where no leader answered in time.
+    pub(crate) fn forwarded(&self, outcome: &'static str) {
+        self.forwarded.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// `fetched` and `failed` are token requests, `cached` and `limited` questions that led to none.
