@@ -4,11 +4,11 @@
 //! on the leader it makes the one into the other by server-side apply, as the one manager `fairlead`. Followers write
 //! nothing and wait until they see the profiles that their records need ([`profiles`]).
 //!
-//! The service account needs, in the gateways' namespaces: `get`, `list`, `watch`, `create`, `patch`, `update`, `delete` on
-//! `envoyfilters`, `gateways`, `virtualservices` (`networking.istio.io`), `wasmplugins` (`extensions.istio.io`),
-//! `telemetries` (`telemetry.istio.io`), and `list` on `services`; there too, the same verbs on `secrets`, which in the egress
-//! gateway's namespace are only looked at. In the namespace of each source that the ingress gateway's configuration names:
-//! `get`, `list` and `watch` on that one Secret (`resourceNames`).
+//! The service account needs, in the gateways' namespaces: `get`, `list`, `watch`, `create`, `patch` and `delete` on
+//! `envoyfilters`, `gateways`, `virtualservices` (`networking.istio.io`) and `wasmplugins` (`extensions.istio.io`), and `list`
+//! on `services`; the same verbs on `telemetries` (`telemetry.istio.io`) for the egress gateway and on `secrets` for the
+//! ingress gateway. In the namespace of each source that the ingress gateway's configuration names: `get`, `list` and
+//! `watch` on that one Secret (`resourceNames`).
 
 mod desired;
 pub mod never;

@@ -8,6 +8,7 @@ use fairlead_render::{
 };
 use serde_json::Value;
 
+use super::object::Kind;
 use crate::{
     config::{Config, MeshEgressConfig, MeshIngressConfig},
     gateways::mesh::{Current, egress, host, ingress},
@@ -26,6 +27,18 @@ impl Which {
         match self {
             Self::Egress(egress) => &egress.namespace,
             Self::Ingress(ingress) => &ingress.namespace,
+        }
+    }
+
+    /// What is written for it, in order.
+    pub(super) fn kinds(&self) -> &'static [Kind] {
+        match self {
+            Self::Egress(_) => {
+                &[Kind::Telemetry, Kind::EnvoyFilter, Kind::VirtualService, Kind::Gateway, Kind::WasmPlugin]
+            }
+            Self::Ingress(_) => {
+                &[Kind::Secret, Kind::EnvoyFilter, Kind::VirtualService, Kind::Gateway, Kind::WasmPlugin]
+            }
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All, in order.
-    pub(super) const ALL: [Self; 6] = [
+    const ALL: [Self; 6] = [
         Self::Telemetry,
         Self::Secret,
         Self::EnvoyFilter,
@@ -125,6 +125,18 @@ pub(super) fn content(object: &Value) -> Map<String, Value> {
     content.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// The JSON merge patch (RFC 7386) that makes `wanted` of `there`.
+pub(super) fn difference(there: &Value, wanted: &Value) -> Value {
+    let (Value::Object(there), Value::Object(wanted)) = (there, wanted) else { return wanted.clone() };
+    let gone = there.keys().filter(|key| !wanted.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let other = wanted.iter().filter(|(key, value)| there.get(*key) != Some(*value));
+    let other = other.map(|(key, value)| match there.get(key) {
+        Some(there) => (key.clone(), difference(there, value)),
+        None => (key.clone(), value.clone()),
+    });
+    Value::Object(gone.chain(other).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -159,6 +171,14 @@ mod tests {
         assert!(!same(&there(labels), &wanted()), "another label");
         object["spec"]["servers"][0]["port"] = json!(2);
         assert!(!same(&there(object), &wanted()), "another value");
+    }
+
+    #[test]
+    fn difference_takes_out_what_others_added() {
+        let there = json!({ "spec": { "a": 1, "list": [1, 2], "more": { "x": 1 }, "same": { "y": 2 } } });
+        let wanted = json!({ "spec": { "a": 1, "list": [1], "same": { "y": 2 } } });
+        let patch = json!({ "spec": { "list": [1], "more": null } });
+        assert_eq!(difference(&there, &wanted), patch);
     }
 
     #[test]

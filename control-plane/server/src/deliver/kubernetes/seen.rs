@@ -23,19 +23,20 @@ use super::object::{self, Key, Kind};
 /// News of one kind, or that its watch failed and is begun again.
 pub(super) type News = (Kind, Result<Event<DynamicObject>, watcher::Error>);
 
-/// Watches all kinds in a namespace, by our labels.
-pub(super) fn watch(client: &Client, namespace: &str) -> BoxStream<'static, News> {
+/// Watches these kinds in a namespace, by our labels.
+pub(super) fn watch(client: &Client, namespace: &str, kinds: &[Kind]) -> BoxStream<'static, News> {
     let config = || watcher::Config::default().labels(&object::selector());
     let of = |kind: Kind| {
         let changes = watcher::watcher(kind.api(client, namespace), config()).default_backoff();
         changes.map(move |event| (kind, event)).boxed()
     };
-    stream::select_all(Kind::ALL.map(of)).boxed()
+    stream::select_all(kinds.iter().copied().map(of)).boxed()
 }
 
 /// The objects.
-#[derive(Default)]
 pub(super) struct Seen {
+    /// How many kinds are watched.
+    kinds: usize,
     objects: BTreeMap<Key, Entry>,
     /// Kinds that are listed completely.
     complete: BTreeSet<Kind>,
@@ -58,6 +59,11 @@ pub(super) enum Since {
 }
 
 impl Seen {
+    /// Of so many kinds, with nothing known yet.
+    pub(super) fn new(kinds: usize) -> Self {
+        Self { kinds, objects: BTreeMap::new(), complete: BTreeSet::new(), listing: BTreeMap::new() }
+    }
+
     /// Takes news in; says which objects may be different now.
     pub(super) fn take(&mut self, kind: Kind, event: Event<DynamicObject>) -> Vec<Key> {
         match event {
@@ -104,7 +110,7 @@ impl Seen {
 
     /// All kinds are known.
     pub(super) fn complete(&self) -> bool {
-        self.complete.len() == Kind::ALL.len()
+        self.complete.len() == self.kinds
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<&DynamicObject> {

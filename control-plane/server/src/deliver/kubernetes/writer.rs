@@ -15,13 +15,13 @@ use std::{
 use fairlead_render::mesh::Module;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep_until};
 
 use super::{
     desired::{Rendered, Which},
-    object::{Key, Kind, content, profile, same, written_by_us},
+    object::{Key, Kind, content, difference, profile, same, written_by_us},
     profiles::{Needed, There},
     secrets::{self, Sources},
     seen::{self, Seen},
@@ -81,12 +81,12 @@ impl Writer {
         there: watch::Sender<There>,
     ) -> Self {
         Self {
+            seen: Seen::new(which.kinds().len()),
             which,
             cluster,
             config,
             inputs,
             there,
-            seen: Seen::default(),
             owner: None,
             desired: BTreeMap::new(),
             dirty: BTreeSet::new(),
@@ -101,7 +101,7 @@ impl Writer {
     /// Runs until the process drains.
     pub(super) async fn run(mut self) {
         let namespace = self.which.namespace().to_owned();
-        let mut news = seen::watch(&self.cluster.client, &namespace);
+        let mut news = seen::watch(&self.cluster.client, &namespace, self.which.kinds());
         self.render();
         loop {
             let wake = self.wake();
@@ -246,7 +246,7 @@ impl Writer {
             return;
         }
         let mut failed = BTreeSet::new();
-        for kind in Kind::ALL {
+        for kind in self.which.kinds().iter().copied() {
             // Before the gateway loads the plugin everything that the plugin needs is there.
             if kind == Kind::WasmPlugin && !failed.is_empty() {
                 break;
@@ -374,7 +374,7 @@ impl Writer {
     }
 }
 
-/// Writes an object as its one manager. Fields that somebody else added stay through that; then it is replaced as a whole.
+/// Writes an object as its one manager. Fields that somebody else added stay through that; then they are taken out.
 async fn apply(
     cluster: &Cluster,
     namespace: &str,
@@ -388,10 +388,9 @@ async fn apply(
     if same(&written, object) {
         return Ok(written);
     }
-    let mut whole = written.clone();
-    whole.data = Value::Object(content(object));
-    let manager = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-    call("write", what(), api.replace(&key.name, &manager, &whole)).await
+    let difference = difference(&Value::Object(content(&written.data)), &Value::Object(content(object)));
+    let manager = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+    call("write", what(), api.patch(&key.name, &manager, &Patch::Merge(difference))).await
 }
 
 /// Whether the plugin is to be pushed again, and was not yet.
