@@ -7,7 +7,7 @@
 //! A status is written only where it would differ from what is there ([`ledger`]), at most so many a second and at a time
 //! (`kubernetes.statuses`), what changed lately before the bulk of a start. Rights that this needs, cluster-wide: `applications`
 //! (get, list, watch: with the store), `applications/status` (patch), and `events` of `events.k8s.io` in the namespace
-//! `default` (create, get, patch), where Events about cluster-scoped objects live.
+//! `default` (create, patch), where Events about cluster-scoped objects live.
 
 mod apply;
 pub mod board;

@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn a_listing_says_the_same_as_what_was_written() {
         let written = due(&report(1), vec![finding(Aspect::Ready, true, "")], None, "t1").unwrap();
-        let mut listed = written.status.clone();
+        let mut listed = written.status;
         listed.conditions.insert(0, Condition { kind: "Theirs".to_owned(), ..Condition::default() });
         listed.installation_status =
             Some(InstallationStatus { status: "theirs".to_owned(), description: None });

@@ -183,6 +183,8 @@ impl<'a> Term<'a> {
             }
         }
         self.patience = Duration::ZERO;
+        // Everything is looked at anyway; what is marked from now on goes before it.
+        drop(self.writer.state.board.take());
         self.queue.push_rest(self.writer.ask(Question::Names).await?);
         Some(())
     }
