@@ -142,7 +142,7 @@ impl MeshBed {
     /// # Errors
     /// There is no answer.
     pub fn manual(&self, request: &Request) -> Result<Response> {
-        self.from_workload(MANUAL, request)
+        self.workload_calls(MANUAL, request)
     }
 
     /// A call by `/{app}/{service}/{entry}/…`, from the workload.
@@ -150,7 +150,7 @@ impl MeshBed {
     /// # Errors
     /// There is no answer.
     pub fn ucl(&self, request: &Request) -> Result<Response> {
-        self.from_workload(UCL, request)
+        self.workload_calls(UCL, request)
     }
 
     /// A call from outside over TLS to the first ingress gateway, as [`client`](Self::client) or another one.
@@ -207,7 +207,7 @@ impl MeshBed {
         self.canary.lock().unwrap_or_else(PoisonError::into_inner).check(&sources)
     }
 
-    fn from_workload(&self, port: u16, request: &Request) -> Result<Response> {
+    fn workload_calls(&self, port: u16, request: &Request) -> Result<Response> {
         let address: SocketAddr = first(&self.egress())?.port(port);
         self.workload.inside(|| http::call(address, request))?
     }

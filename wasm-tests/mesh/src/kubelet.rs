@@ -166,10 +166,9 @@ impl Kubelet {
         std::thread::scope(|scope| {
             let threads: Vec<_> =
                 missing.into_iter().map(|template| scope.spawn(move || start(template))).collect();
-            let results = threads.into_iter().map(|thread| thread.join());
+            let mut results = threads.into_iter().map(|thread| thread.join());
             results
-                .map(|result| result.unwrap_or_else(|_| Err(Error::new("starting a pod panicked"))))
-                .collect()
+                .try_for_each(|result| result.unwrap_or_else(|_| Err(Error::new("starting a pod panicked"))))
         })
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::template::Template;
 
-/// What is written by us.
+/// Writes the Pod, running and ready.
 pub(super) fn create(mesh: &Mesh, pod: &Pod, template: &Template) -> Result {
     let labels: Map<String, Value> =
         template.labels().into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
@@ -22,8 +22,13 @@ pub(super) fn create(mesh: &Mesh, pod: &Pod, template: &Template) -> Result {
     })])?;
     let address = pod.address().to_string();
     let ready = json!({ "type": "Ready", "status": "True" });
+    let container = json!({
+        "name": "only", "image": "process", "imageID": "", "ready": true, "started": true, "restartCount": 0,
+        "state": { "running": {} },
+    });
     let status = json!({
         "phase": "Running", "podIP": address, "podIPs": [{ "ip": address }], "conditions": [ready],
+        "containerStatuses": [container],
     });
     patch_status(mesh, "pod", pod.namespace(), pod.name(), &status)
 }
