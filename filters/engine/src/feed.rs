@@ -14,9 +14,10 @@
 mod ask;
 mod listing;
 mod page;
+mod reports;
 
 use fairlead_wire::{
-    feed::{MAX_MISSING, Poll, View},
+    feed::{Poll, View},
     json::{self, Raw},
 };
 
@@ -28,6 +29,7 @@ use crate::{
 };
 use listing::Listing;
 use page::Malformed;
+use reports::Reports;
 
 /// An empty answer that comes within this fraction of the time asked for is that of a server which does not hold
 /// polls: the next one waits [`IDLE_MS`].
@@ -71,7 +73,7 @@ pub struct Client {
     position: Option<Position>,
     /// None while polling.
     listing: Option<Listing>,
-    /// When the call in flight was handed out, and the profiles that it reports.
+    /// When the call in flight was handed out, and the missing profiles that it reports.
     asked: Option<(u64, Vec<Box<str>>)>,
     not_before: u64,
     backoff: Backoff,
@@ -79,7 +81,7 @@ pub struct Client {
     unread: u32,
     /// When the table was last known to equal the control plane's view.
     confirmed_at: Option<u64>,
-    missing: Vec<Box<str>>,
+    reports: Reports,
     counters: Counters,
 }
 
@@ -97,7 +99,7 @@ impl Client {
             backoff: Backoff::new(seed),
             unread: 0,
             confirmed_at: None,
-            missing: Vec::new(),
+            reports: Reports::default(),
             counters: Counters::default(),
         }
     }
@@ -152,9 +154,8 @@ impl Client {
         let (call, reported) = match &self.listing {
             Some(listing) => (listing.ask(&self.settings, view), Vec::new()),
             None => {
-                let missing = self.missing.clone();
-                let position = self.position.as_ref().map(|at| (at.epoch.as_str(), at.revision));
-                (self.settings.poll(view, position, &missing), missing)
+                let missing = self.reports.missing().to_vec();
+                (self.settings.poll(view, self.place(), &missing), missing)
             }
         };
         self.asked = Some((now_ms, reported));
@@ -169,11 +170,27 @@ impl Client {
         }
     }
 
-    /// A request needed this transport profile and Envoy did not have it: goes into the next poll's report.
+    /// What the table equals, as a poll says it.
+    fn place(&self) -> Option<(&str, u64)> {
+        self.position.as_ref().map(|at| (at.epoch.as_str(), at.revision))
+    }
+
+    /// A request needed this transport profile and Envoy did not have it: goes into the next report.
     pub(crate) fn report_missing(&mut self, profile: &str) {
-        if self.missing.len() < MAX_MISSING && !self.missing.iter().any(|known| **known == *profile) {
-            self.missing.push(profile.into());
-        }
+        self.reports.missed(profile);
+    }
+
+    /// The report that cannot wait for the end of the poll in flight, if there is something to say that this poll did
+    /// not. What comes back goes to [`Client::reported`].
+    pub(crate) fn report(&mut self, now_ms: u64) -> Option<Call> {
+        let (_, said) = self.asked.as_ref().filter(|_| self.listing.is_none())?;
+        let missing = self.reports.due(now_ms, said)?;
+        Some(self.settings.report(self.view, self.place(), &missing))
+    }
+
+    /// What came of a report: taken, or not.
+    pub(crate) fn reported(&mut self, taken: bool) {
+        self.reports.ended(taken);
     }
 
     /// The call in flight ended without an answer that says anything: its sender is gone. Asked again at once.
@@ -215,7 +232,7 @@ impl Client {
             Ok(()) => {
                 self.backoff.succeeded();
                 self.unread = 0;
-                self.missing.retain(|profile| !reported.contains(profile));
+                self.reports.taken(&reported);
             }
             Err(Malformed) => {
                 self.counters.malformed += 1;

@@ -79,6 +79,8 @@ pub struct Session {
 pub enum Purpose {
     /// The feed.
     Feed,
+    /// What the feed's poll in flight did not say.
+    Report,
     /// The grant of this id.
     Grant(Box<str>),
 }
@@ -167,13 +169,14 @@ impl Session {
     /// The calls to send now, and the requests whose grant another VM of the process had.
     pub fn calls(&mut self, now_ms: u64, shared: &dyn SharedData) -> (Vec<(Purpose, Call)>, Vec<Release>) {
         let feed = self.feed.next(now_ms).map(|call| (Purpose::Feed, call));
+        let report = self.feed.report(now_ms).map(|call| (Purpose::Report, call));
         let Due { calls, found } = self.grants.due(now_ms, shared);
         let grants = calls.into_iter().map(|(id, call)| (Purpose::Grant(id), call));
         let mut releases = Vec::new();
         for id in found {
             releases.append(&mut self.release(&Waits::Grant(id), None));
         }
-        (feed.into_iter().chain(grants).collect(), releases)
+        (feed.into_iter().chain(report).chain(grants).collect(), releases)
     }
 
     fn answered(
@@ -199,6 +202,10 @@ impl Session {
                 }
                 releases
             }
+            Purpose::Report => {
+                self.feed.reported(matches!(answer, Answer::Served { status: 200, .. }));
+                Vec::new()
+            }
             Purpose::Grant(id) => {
                 let needed = table.needs_grant(&id);
                 self.granted(&id, needed, now_ms, answer, shared)
@@ -210,6 +217,7 @@ impl Session {
     pub fn not_sent(&mut self, purpose: &Purpose, now_ms: u64) {
         match purpose {
             Purpose::Feed => self.feed.lost(now_ms),
+            Purpose::Report => self.feed.reported(false),
             Purpose::Grant(id) => {
                 let waited = self.held.waits_for(&Waits::Grant(id.clone()));
                 self.grants.answered(id, now_ms, Answer::Lost, waited, true);
@@ -221,6 +229,7 @@ impl Session {
     pub fn abandoned(&mut self, purpose: &Purpose) {
         match purpose {
             Purpose::Feed => self.feed.abandoned(),
+            Purpose::Report => self.feed.reported(false),
             Purpose::Grant(id) => {
                 let waited = self.held.waits_for(&Waits::Grant(id.clone()));
                 self.grants.abandoned(id, waited);
@@ -241,7 +250,7 @@ impl Session {
     }
 
     /// Looks at an answer that Envoy itself made (`details`: property `response.code_details`): if it says that it
-    /// has no such cluster, the next poll reports the transport profile that the request needed.
+    /// has no such cluster, the next call or poll reports the transport profile that the request needed.
     pub fn local_answer(&mut self, exchange: &Exchange, details: &[u8]) {
         if details == CLUSTER_NOT_FOUND
             && let Some(route) = exchange.route()

@@ -11,7 +11,8 @@
 //! the question's makes the plugin begin again. A resync goes: `Poll{resync, revision: N0}` → pages → drop what was not
 //! listed → poll from `N0`; changes meanwhile come with that poll, because applying a record twice is harmless.
 //! Every true answer carries the header [`MARKER`]. The poll carries the plugin's [`Report`] as the header
-//! [`REPORT`] (JSON). Pages end at about `bytes` bytes of JSON, at least one record each; [`MAX_PAGE_BYTES`] bounds it.
+//! [`REPORT`] (JSON); what cannot wait for the end of a poll is said by one with `wait=0` beside it, whose answer is
+//! not looked at. Pages end at about `bytes` bytes of JSON, at least one record each; [`MAX_PAGE_BYTES`] bounds it.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};

@@ -34,6 +34,26 @@ impl From<&Control> for Settings {
 impl Settings {
     /// Asks for changes since `position`; with none the control plane answers that everything has to be listed.
     pub(super) fn poll(&self, view: View, position: Option<(&str, u64)>, missing: &[Box<str>]) -> Call {
+        Call {
+            timeout_ms: self.wait_ms.saturating_add(PAGE_TIMEOUT_MS),
+            ..self.position(view, position, missing, self.wait_ms, self.page_bytes)
+        }
+    }
+
+    /// Says what is missing beside a poll in flight: one that is not held, whose answer does not matter and is as
+    /// short as one can be.
+    pub(super) fn report(&self, view: View, position: Option<(&str, u64)>, missing: &[Box<str>]) -> Call {
+        self.position(view, position, missing, 0, 1)
+    }
+
+    fn position(
+        &self,
+        view: View,
+        position: Option<(&str, u64)>,
+        missing: &[Box<str>],
+        wait_ms: u32,
+        bytes: u32,
+    ) -> Call {
         let (epoch, revision) = position.unwrap_or_default();
         let report = Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -43,17 +63,13 @@ impl Settings {
         };
         Call {
             report: Some(json::write_report(&report)),
-            timeout_ms: self.wait_ms.saturating_add(PAGE_TIMEOUT_MS),
-            ..self.get(
-                view,
-                format_args!("?epoch={}&revision={revision}&wait={}", escaped(epoch), self.wait_ms),
-            )
+            ..get(view, format_args!("?epoch={}&revision={revision}&wait={wait_ms}", escaped(epoch)), bytes)
         }
     }
 
     /// Asks for a page of `what` (`records` or `hashes`) after a key.
     pub(super) fn page(&self, view: View, what: &str, epoch: &str, after: &str) -> Call {
-        self.get(view, format_args!("/{what}?epoch={}&after={}", escaped(epoch), escaped(after)))
+        get(view, format_args!("/{what}?epoch={}&after={}", escaped(epoch), escaped(after)), self.page_bytes)
     }
 
     /// Asks for exactly these records.
@@ -62,18 +78,18 @@ impl Settings {
         Call {
             method: "POST",
             body: json::write_wanted(&wanted).into_bytes(),
-            ..self.get(view, format_args!("/records?epoch={}", escaped(epoch)))
+            ..get(view, format_args!("/records?epoch={}", escaped(epoch)), self.page_bytes)
         }
     }
+}
 
-    fn get(&self, view: View, rest: std::fmt::Arguments<'_>) -> Call {
-        Call {
-            method: "GET",
-            path: format!("{PATH}{}{rest}&bytes={}", view.as_str(), self.page_bytes),
-            report: None,
-            body: Vec::new(),
-            timeout_ms: PAGE_TIMEOUT_MS,
-        }
+fn get(view: View, rest: std::fmt::Arguments<'_>, bytes: u32) -> Call {
+    Call {
+        method: "GET",
+        path: format!("{PATH}{}{rest}&bytes={bytes}", view.as_str()),
+        report: None,
+        body: Vec::new(),
+        timeout_ms: PAGE_TIMEOUT_MS,
     }
 }
 

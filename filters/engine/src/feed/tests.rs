@@ -244,6 +244,37 @@ fn report_names_missing_profiles_until_a_poll_took_it() {
 }
 
 #[test]
+fn report_of_a_missing_profile_does_not_wait_for_the_end_of_a_poll() {
+    let mut server = Server::new("e1");
+    server.set("a/s/e", record("x", true));
+    let mut side = Side::new(1000);
+    side.client.report_missing("fairlead.t.early");
+    assert_eq!(side.client.report(0), None, "the first poll says it");
+    side.settle(&server, 0);
+    side.next(IDLE_MS);
+    assert_eq!(side.client.report(1_000), None);
+    side.client.report_missing("fairlead.t.late");
+    let call = side.client.report(1_000).unwrap();
+    assert!(call.path.starts_with("/feed/v1/egress?epoch=e1&revision="), "{}", call.path);
+    assert!(call.path.ends_with("&wait=0&bytes=1"), "{}", call.path);
+    let said =
+        |call: &Call| serde_json::from_str::<Report>(call.report.as_ref().unwrap()).unwrap().missing_profiles;
+    assert_eq!(said(&call), ["fairlead.t.late"]);
+    side.client.report_missing("fairlead.t.later");
+    assert_eq!(side.client.report(9_000), None, "one at a time");
+    side.client.reported(false);
+    let call = side.client.report(9_000).unwrap();
+    assert_eq!(said(&call), ["fairlead.t.late", "fairlead.t.later"], "what was not taken comes again");
+    side.client.reported(true);
+    assert_eq!(side.client.report(20_000), None);
+    side.client.report_missing("fairlead.t.late");
+    assert_eq!(side.client.report(10_999), None, "not more often than every two seconds");
+    assert_eq!(said(&side.client.report(11_000).unwrap()), ["fairlead.t.late"]);
+    side.client.reported(true);
+    assert_eq!(side.client.next(20_000), None, "the poll is in flight all the while");
+}
+
+#[test]
 fn age_counts_from_the_last_poll_that_was_answered() {
     let mut server = Server::new("e1");
     server.set("a/s/e", record("x", true));

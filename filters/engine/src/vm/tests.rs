@@ -99,6 +99,22 @@ fn cold_requests_get_503_with_retry_after_when_their_time_is_over() {
 }
 
 #[test]
+fn a_profile_that_envoy_lacks_is_reported_beside_the_poll() {
+    let mut vm = Vm::<Egress>::new(&config(), 1);
+    complete(&mut vm, 0, "g");
+    let entry = std::rc::Rc::clone(vm.table().unwrap().get(b"a/s").unwrap());
+    let exchange = Exchange::new(Vec::new(), 0, Some(entry));
+    vm.session_mut().local_answer(&exchange, b"upstream_reset");
+    assert_eq!(sent(&mut vm, 1), []);
+    vm.session_mut().local_answer(&exchange, CLUSTER_NOT_FOUND);
+    assert_eq!(sent(&mut vm, 1), [Purpose::Report]);
+    vm.session_mut().not_sent(&Purpose::Report, 1);
+    assert_eq!(sent(&mut vm, 2_001), [Purpose::Report]);
+    assert_eq!(vm.answered(Purpose::Report, 2_002, Answer::Served { status: 200, body: b"{" }, &()), []);
+    assert_eq!(sent(&mut vm, 9_000), [], "what came back is not read");
+}
+
+#[test]
 fn requests_beyond_the_bound_are_refused_at_once() {
     let mut vm = Vm::<Egress>::new(&config(), 1);
     for context in 1..=3 {
