@@ -89,7 +89,6 @@ fn control_plane(program: Vec<u8>, module: Vec<u8>, bundle: Vec<u8>) -> Result<I
         other => return Err(Error::new(format!("there are no nodes of architecture {other}"))),
     };
     let file = |path, mode, content| File { path, mode, content };
-    let users = b"nonroot:x:65532:65532::/:/fairlead\n".to_vec();
     Ok(Image {
         name: format!("docker.io/library/{NAME}"),
         architecture,
@@ -98,7 +97,7 @@ fn control_plane(program: Vec<u8>, module: Vec<u8>, bundle: Vec<u8>) -> Result<I
         labels: labels("Fairlead's control plane"),
         // What seldom changes is below.
         layers: vec![
-            vec![file("etc/passwd", 0o644, users), file("etc/ssl/certs/ca-certificates.crt", 0o644, bundle)],
+            vec![file("etc/ssl/certs/ca-certificates.crt", 0o644, bundle)],
             vec![file("fairlead", 0o755, program), file("fairlead.wasm", 0o644, module)],
         ],
     })

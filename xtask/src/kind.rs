@@ -69,17 +69,18 @@ fn up() -> Result {
 
 /// The tests that take any cluster, in this one.
 fn test() -> Result {
-    let kubeconfig = state()?.join("kubeconfig");
+    let state = state()?;
+    let kubeconfig = state.join("kubeconfig");
     if !kubeconfig.exists() {
         return Err(Error::new("there is no cluster: run `cargo xtask kind up` first"));
     }
     let tools = tools::mesh_tools()?;
     run_command(
         cargo()
-            .args(["test", "--no-fail-fast", "--package", "fairlead-mesh", "--test", "cluster"])
+            .args(["test", "--package", "fairlead-mesh", "--test", "cluster", "--", "--include-ignored"])
             .env("KUBECONFIG", kubeconfig)
             .env("FAIRLEAD_MESH_TOOLS", tools)
-            .env("FAIRLEAD_CLUSTER", CLUSTER),
+            .env("FAIRLEAD_CHART_VALUES", state.join("values.yaml")),
     )
 }
 

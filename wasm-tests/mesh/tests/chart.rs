@@ -148,7 +148,10 @@ fn uid(mesh: &Mesh, kind: &str, namespace: &str, name: &str) -> String {
 fn chart_installs_upgrades_and_leaves_what_is_not_its_own() {
     let mesh = mesh().unwrap();
     let chart = chart();
-    let here = ["--namespace", "kyma-system"];
+    // A namespace with credentials that somebody else made, and keeps.
+    mesh.namespace("theirs").unwrap();
+    let namespaces = "config.secretNamespaces={kyma-system,kyma-integration,theirs}";
+    let here = ["--namespace", "kyma-system", "--set", namespaces];
     mesh.helm(&[&["install", "fairlead", &chart, "--create-namespace"][..], &here].concat()).unwrap();
     let installed = ours(mesh);
     for object in [
@@ -161,6 +164,7 @@ fn chart_installs_upgrades_and_leaves_what_is_not_its_own() {
         "Service kyma-system/central-application-gateway",
         "Service kyma-system/fairlead-control",
         "Namespace kyma-integration",
+        "Role theirs/fairlead-core-credentials",
         "PodDisruptionBudget kyma-system/fairlead-core",
         "CustomResourceDefinition applications.applicationconnector.kyma-project.io",
     ] {
@@ -194,7 +198,7 @@ fn chart_installs_upgrades_and_leaves_what_is_not_its_own() {
     };
     let first = checksum(mesh);
     let values = ["--set", "domain=example.com", "--set", "networkPolicies.enabled=true"];
-    mesh.helm(&[&["upgrade", "fairlead", &chart][..], &here, &values].concat()).unwrap();
+    mesh.helm(&[&["upgrade", "fairlead", &chart][..], &here[..], &values].concat()).unwrap();
     assert_eq!(anchors.map(|namespace| uid(mesh, "configmap", namespace, "fairlead-anchor")), before);
     assert_ne!(checksum(mesh), first, "the control plane takes a new configuration only by new pods");
     let upgraded = ours(mesh);
@@ -203,7 +207,7 @@ fn chart_installs_upgrades_and_leaves_what_is_not_its_own() {
     mesh.helm(&[&["upgrade", "fairlead", &chart, "--reset-values"][..], &here].concat()).unwrap();
     assert_eq!(ours(mesh), installed);
 
-    mesh.helm(&[&["uninstall", "fairlead"][..], &here].concat()).unwrap();
+    mesh.helm(&["uninstall", "fairlead", "--namespace", "kyma-system"]).unwrap();
     let kept: BTreeSet<String> = installed
         .iter()
         .filter(|object| {
@@ -221,6 +225,8 @@ fn chart_installs_upgrades_and_leaves_what_is_not_its_own() {
     let left: BTreeSet<String> = ours(mesh).into_iter().filter(|object| !ending.contains(object)).collect();
     assert_eq!(left, kept);
     mesh.kubectl(&["get", "application", "erp"]).unwrap();
+    let theirs = mesh.kubectl_json(&["get", "namespace", "theirs"]).unwrap();
+    assert!(theirs["metadata"]["deletionTimestamp"].is_null());
     let credentials: Value =
         mesh.kubectl_json(&["get", "secret", "credentials", "-n", "kyma-system"]).unwrap();
     assert_eq!(credentials["data"]["username"], "dQ==");

@@ -126,8 +126,14 @@ pub(super) async fn start(
         missing: missing_told,
     };
     tasks.spawn(reporter.run(draining.clone()));
-    let after = kubernetes.module.push_again_after.get();
-    tasks.spawn(module::push::run(after, reports, leadership.clone(), module, pushes_told, draining.clone()));
+    let push = module::push::Task {
+        cluster: cluster.clone(),
+        reports,
+        leadership: leadership.clone(),
+        module,
+        pushes: pushes_told,
+    };
+    tasks.spawn(push.run(draining.clone()));
     let (served_told, served) = watch::channel(modules.digests());
     let (live_told, live) = watch::channel(Arc::default());
     let replicas = Replicas {
