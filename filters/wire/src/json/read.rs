@@ -245,7 +245,7 @@ fn route(cursor: &mut Cursor<'_>) -> Result<EgressRoute> {
             "credential" => route.credential = variant(value, credential)?,
             "headers" => route.headers = list(value, |one| one.pair(Cursor::string, Cursor::string))?,
             "queryParameters" => {
-                route.query_parameters = list(value, |one| one.pair(Cursor::string, strings))?
+                route.query_parameters = list(value, |one| one.pair(Cursor::string, strings))?;
             }
             "headersTimeoutMs" => route.headers_timeout_ms = optional(value, Cursor::number)?,
             _ => pass(value)?,
