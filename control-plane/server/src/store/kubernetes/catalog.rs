@@ -59,8 +59,28 @@ struct KnownApplication {
     round: u32,
     /// Secrets that its last good state names.
     references: Box<[Arc<str>]>,
-    /// The model has a good state of it.
-    applied: bool,
+    /// Of the good state that the model has, if it has one.
+    good: Option<Good>,
+}
+
+/// Tells contents of an Application apart: `spec` only changes with the generation, while a status that somebody writes
+/// is a new version.
+#[derive(PartialEq)]
+struct Good {
+    uid: Option<Box<str>>,
+    generation: Option<i64>,
+    deleted: bool,
+}
+
+impl Good {
+    fn of(application: &Application) -> Self {
+        let metadata = &application.metadata;
+        Self {
+            uid: metadata.uid.as_deref().map(Box::from),
+            generation: metadata.generation,
+            deleted: metadata.deletion_timestamp.is_some(),
+        }
+    }
 }
 
 struct Namespace {
@@ -169,9 +189,9 @@ impl Catalog {
             Source::Applications => {
                 let Some(known) = self.applications.remove(name) else { return };
                 self.unrefer(&known.references, update);
-                self.objects -= usize::from(known.applied);
+                self.objects -= usize::from(known.good.is_some());
                 let reference = ObjectRef::Application(name.to_string());
-                if known.applied {
+                if known.good.is_some() {
                     update.events.push(Event::Delete(reference.clone()));
                 }
                 reference
@@ -228,8 +248,8 @@ impl Catalog {
         update: &mut Update,
     ) {
         let round = self.round;
-        let before = self.applications.get_mut(&name);
-        if let Some(known) = before {
+        let mut known = self.applications.get_mut(&name);
+        if let Some(known) = &mut known {
             known.round = round;
             if known.version == version {
                 return;
@@ -240,21 +260,20 @@ impl Catalog {
         let application = match content {
             Ok(application) => application,
             Err(error) => {
-                let unknown =
-                    || KnownApplication { version, round, references: Box::default(), applied: false };
+                let unknown = || KnownApplication { version, round, references: Box::default(), good: None };
                 self.applications.entry(name).or_insert_with(unknown);
                 return self.makes_no_sense(reference, error);
             }
         };
+        let good = Good::of(&application);
+        if good.generation.is_some() && known.is_some_and(|known| known.good.as_ref() == Some(&good)) {
+            return self.makes_sense(&reference);
+        }
         // What waits for its deletion counts as deleted (CV §7).
-        let names = if application.metadata.deletion_timestamp.is_some() {
-            Box::default()
-        } else {
-            self.refer(&application, update)
-        };
-        let known = KnownApplication { version, round, references: names, applied: true };
+        let names = if good.deleted { Box::default() } else { self.refer(&application, update) };
+        let known = KnownApplication { version, round, references: names, good: Some(good) };
         let before = self.applications.insert(name, known);
-        self.objects += usize::from(before.as_ref().is_none_or(|before| !before.applied));
+        self.objects += usize::from(before.as_ref().is_none_or(|before| before.good.is_none()));
         update.events.push(Event::Apply { origin: origin(&reference), object: (*application).into() });
         if let Some(before) = before {
             self.unrefer(&before.references, update);

@@ -69,7 +69,7 @@ impl Failure {
 
     /// Whether others who ask now fare the same.
     pub(super) fn concerns_all(&self) -> bool {
-        matches!(self, Self::Denied(_) | Self::Unauthenticated | Self::Away(_))
+        matches!(self, Self::Denied(_) | Self::Unauthenticated | Self::Away(_) | Self::Refused(502 | 504, _))
     }
 
     /// A sentence for people. `verbs` is what was tried on `what` (as `secrets in namespace shop`), `remedy` how

@@ -26,6 +26,8 @@ use crate::store::StoreProblem;
 const AT_A_TIME: usize = 16;
 /// Largest answer to one GET, bytes: the API server takes no object above 3 MiB.
 const MAX_SECRET: usize = 4 * 1024 * 1024;
+/// How often a Secret may fail by itself before the beginning no longer waits for it.
+const TRIES: u32 = 3;
 /// From this many wanted Secrets of a namespace on, pages are considered.
 const MANY: usize = 200;
 /// How many Secrets a page has.
@@ -116,10 +118,11 @@ impl Fetcher {
         }
     }
 
-    /// Whether nothing is wanted.
-    pub(super) fn is_empty(&self) -> bool {
-        let empty = |lane: &Lane| lane.waiting.is_empty() && lane.running.is_empty() && lane.later.is_empty();
-        self.lanes.iter().all(empty)
+    /// Whether everything that is wanted was brought, or has failed by itself several times.
+    pub(super) fn is_settled(&self) -> bool {
+        let hopeless = |lane: &Lane| lane.failing.values().all(|(_, backoff)| backoff.failures() >= TRIES);
+        let settled = |lane: &Lane| lane.waiting.is_empty() && lane.running.is_empty() && hopeless(lane);
+        self.lanes.iter().all(settled)
     }
 
     /// Whether something is on its way of which nobody knows yet that it is late or fails.

@@ -26,7 +26,7 @@ const HOLD: Duration = Duration::from_millis(500);
 /// How many events of the beginning make a piece.
 const PIECE: usize = 256;
 /// How many events a batch may have before reflectors have to wait.
-const MAX_EVENTS: usize = 4096;
+const MAX_EVENTS: usize = 1024;
 /// How many Applications a page has.
 const APPLICATIONS: u32 = 200;
 /// How many Secrets' metadata a page has.
@@ -127,11 +127,15 @@ impl Follower {
         }
     }
 
+    /// Whether everything that was there at the beginning is known.
+    fn is_complete(&self) -> bool {
+        self.unlisted.is_empty() && self.fetcher.is_settled()
+    }
+
     /// When the next batch is to go out, if there is anything for it.
     fn due(&mut self, now: Instant) -> Option<Instant> {
         if !self.begun {
-            let complete = self.unlisted.is_empty() && self.fetcher.is_empty();
-            return (complete || self.events.len() >= PIECE).then_some(now);
+            return (self.is_complete() || self.events.len() >= PIECE).then_some(now);
         }
         self.problems_changed |= self.catalog.take_changed() | self.fetcher.take_changed();
         let wait = if self.fetcher.is_fresh() { HOLD } else { self.debounce };
@@ -146,7 +150,7 @@ impl Follower {
 
     /// What is gathered, if it says anything.
     fn batch(&mut self, now: Instant) -> Option<Batch> {
-        let more = !self.begun && !(self.unlisted.is_empty() && self.fetcher.is_empty());
+        let more = !self.begun && !self.is_complete();
         let problems = if more { None } else { self.problems() };
         let first = !self.begun;
         self.begun = !more;

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::store::StoreProblem;
 
-/// Largest page, bytes.
-const MAX_PAGE: usize = 256 * 1024 * 1024;
+/// Largest page, bytes; of larger ones fewer objects are asked for.
+const MAX_PAGE: usize = 32 * 1024 * 1024;
 /// A watch that the server refuses this often in a row, without saying why it is too old, is begun with a list.
 const REFUSALS: u32 = 3;
 /// A watch that ends sooner, without an event, counts as a failure.
@@ -202,6 +202,7 @@ impl<T: Item> Reflector<T> {
         let failures = self.backoff.failures();
         match &failure {
             Failure::Gone => *version = None,
+            Failure::TooLarge => self.page = (self.page / 4).max(1),
             Failure::Refused(..) | Failure::Unreadable if failures.is_multiple_of(REFUSALS) => {
                 *version = None
             }

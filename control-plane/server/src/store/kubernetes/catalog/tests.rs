@@ -210,6 +210,28 @@ fn a_secret_that_cannot_be_used_keeps_the_last_good_state() {
 }
 
 #[test]
+fn a_new_version_of_the_same_generation_is_no_change() {
+    use super::super::decode::{ApplicationItem, Item};
+    let mut catalog = catalog();
+    let item = |uid: &str, version: &str, generation: i64, spec: serde_json::Value| {
+        let metadata =
+            json!({"name": "shop", "uid": uid, "resourceVersion": version, "generation": generation});
+        serde_json::from_value::<ApplicationItem>(json!({"metadata": metadata, "spec": spec}))
+            .unwrap()
+            .found()
+    };
+    let told = told(&["+Application/shop"], &[]);
+    assert_eq!(found(&mut catalog, SHOP, item("a", "1", 1, json!({}))), told);
+    assert_eq!(found(&mut catalog, SHOP, item("a", "2", 1, json!({}))).0.len(), 0, "a status was written");
+    assert_eq!(found(&mut catalog, SHOP, item("a", "3", 2, json!({}))), told);
+    assert_eq!(found(&mut catalog, SHOP, item("b", "4", 2, json!({}))), told, "another one of this name");
+    found(&mut catalog, SHOP, item("b", "5", 3, json!({"services": 5})));
+    assert_eq!(catalog.problems().count(), 1);
+    assert_eq!(found(&mut catalog, SHOP, item("b", "6", 4, json!({}))), told);
+    assert_eq!((catalog.problems().count(), catalog.len()), (0, 1));
+}
+
+#[test]
 fn an_application_that_waits_for_its_deletion_names_nothing() {
     let mut catalog = with_secret();
     let mut found = application("shop", "3", &["key"]);
