@@ -121,3 +121,36 @@ fn labels(title: &str) -> serde_json::Value {
         "org.opencontainers.image.licenses": "Apache-2.0",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_make_the_same_image() {
+        let file = read(&root::repository().join("control-plane/Containerfile")).unwrap();
+        let file = String::from_utf8(file).unwrap();
+        let (_, last) = file.split_once("FROM scratch").unwrap();
+        let image = control_plane(Vec::new(), Vec::new(), Vec::new()).unwrap();
+        assert!(last.contains(&format!("USER {}\n", image.run["User"].as_str().unwrap())));
+        assert!(last.contains(&format!("ENTRYPOINT {}\n", image.run["Entrypoint"])));
+        let copied = last.lines().filter(|line| line.starts_with("COPY")).count();
+        let files: Vec<_> = image.layers.iter().flatten().collect();
+        assert_eq!(copied, files.len());
+        for file in files {
+            let (directory, name) = file.path.rsplit_once('/').unwrap_or(("", file.path));
+            let target =
+                if directory.is_empty() { format!(" /{name}\n") } else { format!("/{name} /{directory}/\n") };
+            assert!(last.contains(&target), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn chart_and_image_have_the_same_name() {
+        let values = read(&root::repository().join("istio/chart/values.yaml")).unwrap();
+        let chart = read(&root::repository().join("istio/chart/Chart.yaml")).unwrap();
+        let (repository, tag) = NAME.split_once(':').unwrap();
+        assert!(String::from_utf8(values).unwrap().contains(&format!("  repository: {repository}\n")));
+        assert!(String::from_utf8(chart).unwrap().contains(&format!("appVersion: {tag}\n")));
+    }
+}
