@@ -81,7 +81,6 @@ fn environment(built: &build::Built, tools: PathBuf) -> Result<Vec<(&'static str
     environment.extend([
         ("FAIRLEAD_MESH_TOOLS", tools),
         ("FAIRLEAD_MESH_STATE", state),
-        ("FAIRLEAD_REPOSITORY", root::repository()),
         // What the other tests need too, for cases that both beds share.
         ("FAIRLEAD_OAUTH_PYTHON", tools::oauth_python()?),
     ]);

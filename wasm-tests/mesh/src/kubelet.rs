@@ -40,6 +40,8 @@ const OURS: &[&str] = &["--selector", "app.kubernetes.io/part-of=fairlead", "--a
 pub struct Kubelet {
     running: Mutex<Vec<Arc<Running>>>,
     started: AtomicU32,
+    /// Held by whoever makes the difference: two would make it twice.
+    settling: Mutex<()>,
 }
 
 /// A pod of a Deployment.
@@ -78,6 +80,7 @@ impl Kubelet {
     /// # Errors
     /// A pod does not become ready; with the end of its log.
     pub fn settle(&self, mesh: &Mesh) -> Result {
+        let _alone = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = mesh.kubectl_json(&[&["get", "deployments"], OURS].concat())?;
         let wanted = template::deployments(&wanted)?;
         self.start_missing(mesh, &wanted)?;

@@ -55,16 +55,18 @@ pub struct Mesh {
     addresses: machine::Addresses,
     kubeconfig: PathBuf,
     state: State,
+    /// Given back when everything else has ended.
+    _only: machine::Only,
 }
 
 impl Mesh {
     /// Starts it; about 5 s.
     ///
     /// # Errors
-    /// The program was not started by `fairlead-enter`, the programs are not built, or a process does not become
+    /// The program was not started by `fairlead-enter` or has a mesh already, the programs are not built, or a process does not become
     /// ready; with the end of its log.
     pub fn start() -> Result<Self> {
-        machine::check()?;
+        let only = machine::Only::take()?;
         let state = State::new()?;
         let pki = Pki::new(&state.directory("pki")?)?;
         let names = Names::serve()?;
@@ -79,7 +81,18 @@ impl Mesh {
         names.set("kubernetes.default.svc.cluster.local", &[HOST]);
         let public_roots = Mutex::default();
         let addresses = machine::Addresses::default();
-        Ok(Self { istiod, api_server, etcd, names, pki, public_roots, addresses, kubeconfig, state })
+        Ok(Self {
+            istiod,
+            api_server,
+            etcd,
+            names,
+            pki,
+            public_roots,
+            addresses,
+            kubeconfig,
+            state,
+            _only: only,
+        })
     }
 
     /// A file of the administrator (group `system:masters`).

@@ -3,7 +3,7 @@
 use std::{
     net::Ipv4Addr,
     process::{Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::atomic::{AtomicBool, AtomicU16, Ordering},
 };
 
 use crate::{Error, Result, error::Doing as _};
@@ -25,14 +25,33 @@ pub const EXTERNAL: [u8; 3] = [198, 51, 100];
 /// The bridge to which pods are connected.
 pub(super) const BRIDGE: &str = "mesh0";
 
-/// Whether this program runs in namespaces of its own.
-pub(super) fn check() -> Result {
-    if std::env::var_os(ENTERED).is_some() {
-        return Ok(());
+/// The right to be the machine's only mesh, until it is dropped.
+pub(super) struct Only(());
+
+/// Whether a mesh lives here.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+impl Only {
+    /// Takes the machine.
+    pub(super) fn take() -> Result<Self> {
+        if std::env::var_os(ENTERED).is_none() {
+            return Err(Error::new(
+                "the mesh needs network and mount namespaces of its own: run `cargo xtask mesh test` or `mesh up`, or start the program by `fairlead-enter`",
+            ));
+        }
+        if TAKEN.swap(true, Ordering::AcqRel) {
+            return Err(Error::new(
+                "this program has a mesh already, and its ports are those of a cluster: share it between cases, or give the other one a test file of its own",
+            ));
+        }
+        Ok(Self(()))
     }
-    Err(Error::new(
-        "the mesh needs network and mount namespaces of its own: run `cargo xtask mesh test` or `mesh up`, or start the program by `fairlead-enter`",
-    ))
+}
+
+impl Drop for Only {
+    fn drop(&mut self) {
+        TAKEN.store(false, Ordering::Release);
+    }
 }
 
 /// Makes the network, once, in new namespaces.
