@@ -104,6 +104,12 @@ fn a_gateway_with_mutual_tls_takes_its_secret_and_tells_clients_apart() {
     call(&outside).unwrap_err();
     let stranger = Authority::new("nobody").unwrap().client("shop").unwrap();
     call(&outside.identity(&stranger)).unwrap_err();
+
+    gateway.agent().start_again().unwrap();
+    gateway.wait_listener(8443, LIMIT).unwrap();
+    wait::attempt("an answer after a restart", LIMIT, || call(&known)?.expect(200)).unwrap();
+    let programs: Vec<String> = gateway.memory().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(programs, ["pilot-agent", "envoy"]);
 }
 
 #[test]

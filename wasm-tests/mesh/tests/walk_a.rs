@@ -126,6 +126,7 @@ fn walk_a() {
     step_8_entries(&mut walk);
     step_9_deletion(&mut walk);
     println!("{}", walk.times);
+    println!("kind's alone: a caller with a sidecar (step 4): no kubelet injects one here");
     walk.bed.finish().unwrap();
 }
 

@@ -19,6 +19,9 @@ use crate::{
 /// Until it is ready on a busy machine.
 const READY: Duration = Duration::from_secs(60);
 
+/// So much of a log goes into an error.
+const LAST_LINES: usize = 20;
+
 type Start = Box<dyn Fn() -> Result<Process> + Send + Sync>;
 type Ready = Box<dyn Fn() -> Result + Send + Sync>;
 
@@ -121,10 +124,15 @@ impl Component {
     /// # Errors
     /// It does not become ready; with the end of its log.
     pub fn wait_ready(&self) -> Result {
-        self.running()
-            .process
-            .wait_until("it to be ready", READY, || (self.ready)())
-            .map_err(|error| Error::new(format!("{} is not ready: {error}", self.name)))
+        let mut running = self.running();
+        let ready = running.process.wait_until("it to be ready", READY, || (self.ready)());
+        ready.map_err(|error| {
+            // Most of these programs log to their standard output, which the error does not have.
+            let output = running.process.stdout().text();
+            let lines: Vec<&str> = output.lines().rev().take(LAST_LINES).collect();
+            let lines: Vec<&str> = lines.into_iter().rev().collect();
+            Error::new(format!("{} is not ready: {error}\n{}", self.name, lines.join("\n")))
+        })
     }
 
     /// Everything that it wrote, over all restarts.
