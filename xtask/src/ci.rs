@@ -7,7 +7,7 @@ use crate::{
     test, tools,
 };
 
-/// `cargo xtask ci [--full]`: `--full` fuzzes ten times as long.
+/// `cargo xtask ci [--full]`: `--full` fuzzes ten times as long, and has the mesh at full size.
 pub(crate) fn run(arguments: &[String]) -> Result {
     let full = arguments.iter().any(|argument| argument == "--full");
     let mut tally = Tally::default();
@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     if let Err(error) = test::all(&mut tally, None) {
         tally.check("tests", Err(error));
     }
-    if let Err(error) = mesh::test(&mut tally, None) {
+    if let Err(error) = mesh::test(&mut tally, full, None) {
         tally.check("tests on the process mesh", Err(error));
     }
     step("fuzzing");

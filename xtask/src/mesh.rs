@@ -10,7 +10,7 @@ use crate::{
     tools,
 };
 
-const USAGE: &str = "cargo xtask mesh tools | up [--debug] | test [FILTER]";
+const USAGE: &str = "cargo xtask mesh tools | up [--debug] | test [--full] [FILTER]";
 
 /// `cargo xtask mesh …`.
 pub(crate) fn run(arguments: &[String]) -> Result {
@@ -20,15 +20,18 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         Some("up") => up(rest),
         Some("test") => {
             let mut tally = Tally::default();
-            test(&mut tally, rest.first().map(String::as_str))?;
+            let full = rest.iter().any(|argument| argument == "--full");
+            let filter = rest.iter().find(|argument| *argument != "--full");
+            test(&mut tally, full, filter.map(String::as_str))?;
             tally.finish()
         }
         _ => Err(Error::new(USAGE)),
     }
 }
 
-/// Runs the tests on the mesh into `tally`; with a filter only tests of that name.
-pub(crate) fn test(tally: &mut Tally, filter: Option<&str>) -> Result {
+/// Runs the tests on the mesh into `tally`, at full size or at one that CI has time for; with a filter only tests of
+/// that name.
+pub(crate) fn test(tally: &mut Tally, full: bool, filter: Option<&str>) -> Result {
     // First, so that a machine without Go learns it at once.
     let tools = tools::mesh_tools()?;
     let built = build::all("dev")?;
@@ -41,7 +44,15 @@ pub(crate) fn test(tally: &mut Tally, filter: Option<&str>) -> Result {
         .envs(environment(&built, tools)?)
         .arg("--")
         .args(filter);
+    if full {
+        command.env("FAIRLEAD_FULL", "1");
+    } else {
+        tally.skip(
+            "the mesh at full size (10 000 Applications) and waits of a minute: cargo xtask mesh test --full",
+        );
+    }
     suite(tally, "process mesh", &mut command);
+    tally.skip("tests in kind, not yet run anywhere: cargo xtask kind test, for those who have Docker");
     Ok(())
 }
 
