@@ -35,7 +35,10 @@ use secrets::Sources;
 use writer::{Inputs, Writer};
 
 /// Annotation of a plugin that was pushed again although nothing else is different: when.
-const PUSHED: &str = "fairlead.kyma-project.io/pushed";
+///
+/// istiod pushes an object whose specification is as before only if the name of one of its annotations or labels
+/// contains `istio.io` (its `pilot/pkg/model/config_compare.go`).
+const PUSHED: &str = "fairlead.kyma-project.io/pushed-by-istio.io";
 
 /// The ways to both gateways, and the tasks behind them.
 pub struct Delivery {
