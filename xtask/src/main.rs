@@ -30,7 +30,7 @@ cargo xtask COMMAND
   test [FILTER]          every test that needs no cluster
   mesh up | test | tools a real Istio without containers: leave one running, run its tests, build its programs
   ci [--full]            format, lints, tests, fuzzing, drift checks: what CI runs
-  bench [--quick] [ROW…] the numbers, against the bars of the design
+  bench [--quick] [--mesh] [ROW…] the numbers, against the bars of the design; --mesh: those of a mesh
   fuzz [SECONDS]         each fuzz target for so long (60 s by default)
   generate [--check]     what is made from types: configuration schema, CRDs, chart, case lists
   kind up | test | down  the same in a cluster in Docker, for those who have Docker

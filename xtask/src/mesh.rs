@@ -78,6 +78,26 @@ fn up(arguments: &[String]) -> Result {
     if status.success() { Ok(()) } else { Err(Error::new(format!("the launcher ended with {status}"))) }
 }
 
+/// What another program is started in a mesh by.
+pub(crate) struct Launch {
+    /// Starts it: `enter PROGRAM ARGUMENTS…`.
+    pub(crate) enter: PathBuf,
+    tools: PathBuf,
+}
+
+impl Launch {
+    /// Finds or builds the mesh's tools, and builds the starter in `profile`.
+    pub(crate) fn new(profile: &str) -> Result<Self> {
+        let tools = tools::mesh_tools()?;
+        Ok(Self { enter: enter(profile)?, tools })
+    }
+
+    /// What the program finds everything by.
+    pub(crate) fn environment(&self, built: &build::Built) -> Result<Vec<(&'static str, PathBuf)>> {
+        environment(built, self.tools.clone())
+    }
+}
+
 /// Builds the programs of the mesh crate; the one that others are started by.
 fn enter(profile: &str) -> Result<PathBuf> {
     run_command(cargo().args(["build", "--bins", "--profile", profile, "--package", "fairlead-mesh"]))?;

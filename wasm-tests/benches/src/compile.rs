@@ -7,10 +7,10 @@ use fairlead_resources::Object;
 use fairlead_testkit::{Result, error::Doing as _};
 
 use crate::{
-    first_call::percentile,
     installation,
     options::Options,
     row::{Measured, Row},
+    spread,
 };
 
 const CHANGES: usize = 200;
@@ -22,6 +22,7 @@ pub(crate) fn run(_: &Options) -> Result<Measured> {
             objects.push(Object::from_json(manifest, "1").doing("a manifest")?);
         }
     }
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let mut index = Index::new(&Installation::default());
     let begin = Instant::now();
     objects.into_iter().for_each(|object| index.apply(object));
@@ -36,13 +37,12 @@ pub(crate) fn run(_: &Options) -> Result<Measured> {
         let begin = Instant::now();
         objects.into_iter().for_each(|object| index.apply(object));
         index.changes();
-        times.push(begin.elapsed());
+        times.push(ms(begin.elapsed()));
     }
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let title = format!("{} applications × 3 services", installation::APPLICATIONS);
     let rows = vec![
         Row::at_most(format!("{title}: full compile"), ms(full), 1_000.0, "ms"),
-        Row::at_most(format!("{title}: one change, p99"), ms(percentile(&mut times, 0.99)), 5.0, "ms"),
+        Row::at_most(format!("{title}: one change, p99"), spread::at(&times, 0.99), 5.0, "ms"),
         Row::info(format!("{title}: records"), changes.egress.len().to_string(), 0.0),
     ];
     Ok(rows.into())

@@ -3,7 +3,15 @@
 //! It speaks the feed (`fairlead_wire::feed`) as far as a plugin without faults needs it: a poll that asks for a
 //! listing, pages in key order, then polls that are held; and grants that never end.
 
-use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use fairlead_testkit::{Result, error::Doing as _};
@@ -20,7 +28,13 @@ use crate::responder::{self, Message};
 #[derive(Default)]
 pub(crate) struct Feed {
     state: watch::Sender<State>,
+    /// VMs that asked for the first time.
+    vms: AtomicU32,
 }
+
+/// Hex digits of an epoch that name the content; the others name the VM that asks, so that who looks on knows whose
+/// request is whose.
+const CONTENT: usize = 24;
 
 #[derive(Clone, Default)]
 struct State {
@@ -65,7 +79,10 @@ impl Feed {
 
     async fn page(&self, path: &str, query: &str, body: &[u8]) -> String {
         let state = self.state.borrow().clone();
-        let epoch = format!("{:032x}", state.epoch);
+        let asked = field(query, "epoch").unwrap_or_default();
+        let vm = asked.get(CONTENT..).filter(|vm| !vm.is_empty()).map(str::to_owned);
+        let vm = vm.unwrap_or_else(|| format!("{:08x}", self.vms.fetch_add(1, Ordering::Relaxed)));
+        let epoch = format!("{:0CONTENT$x}{vm}", state.epoch);
         let (view, what) = path.split_once('/').unwrap_or((path, ""));
         let view = state.views.get(view).cloned().unwrap_or_default();
         let after = field(query, "after").unwrap_or_default();
@@ -81,7 +98,7 @@ impl Feed {
                 bytes,
                 rows(&view, &after).map(|(key, entry)| json!([key, entry.hash]).to_string()),
             ),
-            _ if field(query, "epoch").as_deref() == Some(&epoch) => {
+            _ if asked == epoch => {
                 let wait = field(query, "wait").and_then(|n| n.parse().ok()).unwrap_or(0);
                 self.hold(state.epoch, Duration::from_millis(wait)).await;
                 json!({ "epoch": epoch, "revision": 1 }).to_string()
@@ -95,6 +112,12 @@ impl Feed {
         let mut changed = self.state.subscribe();
         let _ = tokio::time::timeout(wait, changed.wait_for(|state| state.epoch != epoch)).await;
     }
+}
+
+/// The VM that asks, by the request's first line; none for its first request.
+pub(crate) fn vm(line: &str) -> Option<String> {
+    let (_, query) = line.split(' ').nth(1)?.split_once('?')?;
+    field(query, "epoch")?.get(CONTENT..).filter(|vm| !vm.is_empty()).map(str::to_owned)
 }
 
 fn rows<'a>(view: &'a BTreeMap<String, Entry>, after: &str) -> impl Iterator<Item = (&'a String, &'a Entry)> {

@@ -1,6 +1,10 @@
 //! First calls of Applications that were never called: what the plugin adds to resolution and connection.
 //!
-//! The same first calls to as many other hosts without the plugin stand beside them, in turn.
+//! Beside each call by the plugin stands one to another new host without it; they take turns in being first. The
+//! difference of such neighbours is the plugin's own time, and the median of those differences does not depend on what
+//! resolution and connection cost, nor on what else the machine does. Percentiles of the calls themselves do: with 64
+//! strangers they show how long a call waits for a core. Whether it waits for the plugin is shown by the same calls beside
+//! as many strangers whom Envoy refuses without a plugin.
 
 use std::time::{Duration, Instant};
 
@@ -15,75 +19,138 @@ use fairlead_wire::header::PROFILE;
 use crate::{
     bed::{Bed, DOMAIN, look},
     options::Options,
+    proc::Thread,
     row::{Measured, Row},
+    spread::{self, Spread},
     target, variant,
 };
 
-/// Callers of unknown names.
+/// Callers of unknown names, and how many requests a second they make together.
 const STRANGERS: usize = 64;
+const RATE: u32 = 2_000;
+
+/// How long each call took, milliseconds, and what it cost Envoy.
+#[derive(Default)]
+struct Series {
+    times: Vec<f64>,
+    /// Milliseconds of CPU of each thread that is watched.
+    cpu: [Vec<f64>; 2],
+}
+
+/// By the plugin, and without.
+type Pair = (Series, Series);
+
+struct Measurement {
+    bed: Bed,
+    ours: Connection,
+    none: Connection,
+    /// Main thread and worker, while nobody else calls.
+    watched: Vec<Thread>,
+}
 
 pub(crate) fn run(options: &Options) -> Result<Measured> {
-    let calls = if options.quick { 200 } else { 1_000 };
+    let calls = if options.quick { 150 } else { 1_000 };
     let bed = Bed::new()?;
-    bed.targets.feed.set((0..2 * calls + 1).map(|number| target::record(&bed, &name(number), number)))?;
+    bed.targets.feed.set((0..3 * calls + 1).map(|number| target::record(&bed, &name(number), number)))?;
     let files = bed.egress()?;
     let template = Bed::template(&files)?;
     let listeners = [variant::ours(&template, "ours")?, variant::none(&template, "none")?];
-    let envoy = bed.envoy(files, &listeners, 1)?;
-    let address = envoy.listener("ours", wait::START)?;
-    let mut ours = Connection::open(address)?;
-    let mut none = Connection::open(envoy.listener("none", wait::START)?)?;
-    let warm = [by_name(2 * calls)];
-    look(&bed, "the view", &warm, |request| Connection::open(address)?.send(request))?;
-    let alone = series(&bed, &mut ours, &mut none, 0..calls)?;
+    let mut envoy = bed.envoy(files, &listeners, 1)?;
+    let (ours, none) = (envoy.listener("ours", wait::START)?, envoy.listener("none", wait::START)?);
+    look(&bed, "the view", &[by_name(3 * calls)], |request| Connection::open(ours)?.send(request))?;
+    let process = envoy.process().id();
+    let mut measurement = Measurement {
+        bed,
+        ours: Connection::open(ours)?,
+        none: Connection::open(none)?,
+        watched: vec![Thread::main(process)?, Thread::worker(process)?],
+    };
+    let alone = measurement.series(0..calls)?;
+    measurement.watched.clear();
     let unknown = Request::new("GET", "/nobody/knows/this").header("Host", "gateway");
-    let strangers = Load::new(address, STRANGERS, &[unknown]).rate(2_000).background()?;
-    let beside = series(&bed, &mut ours, &mut none, calls..2 * calls);
-    strangers.stop()?;
-    let beside = beside?;
-    let rows: Vec<_> = [("in a row", alone), ("while 64 callers ask for unknown names", beside)]
-        .into_iter()
-        .flat_map(|(when, (ours, none))| rows(calls, when, ours, none))
-        .collect();
+    let mut beside = |listener, numbers| {
+        let strangers =
+            Load::new(listener, STRANGERS, std::slice::from_ref(&unknown)).rate(RATE).background()?;
+        let series = measurement.series(numbers);
+        strangers.stop()?;
+        series
+    };
+    let known = beside(ours, calls..2 * calls)?;
+    let refused = beside(none, 2 * calls..3 * calls)?;
+    let mut rows = rows(calls, "in a row", &alone);
+    rows.push(cpu(&alone));
+    rows.extend(self::rows(calls, "while 64 callers ask for unknown names", &known));
+    rows.extend(self::rows(calls, "while Envoy itself refuses 64 callers", &refused).pop());
     Ok(rows.into())
 }
 
-fn rows(calls: usize, when: &str, mut ours: Vec<Duration>, mut none: Vec<Duration>) -> Vec<Row> {
+impl Measurement {
+    /// Calls each Application of `numbers` once by the plugin, and as often another host without it.
+    fn series(&mut self, numbers: std::ops::Range<usize>) -> Result<Pair> {
+        let mut pair = Pair::default();
+        for number in numbers {
+            let direct = Request::new("GET", "/api/orders")
+                .header("Host", format!("direct-{number}.{DOMAIN}:{}", self.bed.targets.plain))
+                .header(PROFILE, &self.bed.plain.id)
+                .header("Authorization", "Basic 0");
+            let (with, without) = (&mut pair.0, &mut pair.1);
+            if number % 2 == 0 {
+                with.call(&self.watched, &mut self.ours, &by_name(number))?;
+                without.call(&self.watched, &mut self.none, &direct)?;
+            } else {
+                without.call(&self.watched, &mut self.none, &direct)?;
+                with.call(&self.watched, &mut self.ours, &by_name(number))?;
+            }
+        }
+        Ok(pair)
+    }
+}
+
+impl Series {
+    fn call(&mut self, watched: &[Thread], connection: &mut Connection, request: &Request) -> Result {
+        let before: Vec<_> = watched.iter().map(Thread::cpu).collect();
+        let begin = Instant::now();
+        connection.send(request)?.expect(200)?;
+        self.times.push(ms(begin.elapsed()));
+        for ((thread, before), values) in watched.iter().zip(before).zip(&mut self.cpu) {
+            values.push(ms(thread.cpu().saturating_sub(before)));
+        }
+        Ok(())
+    }
+}
+
+fn rows(calls: usize, when: &str, (ours, none): &Pair) -> Vec<Row> {
     let title = format!("first call of {calls} applications {when}");
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    let mut at = |part| (ms(percentile(&mut ours, part)), ms(percentile(&mut none, part)));
-    let ((ours_50, none_50), (ours_99, none_99)) = (at(0.5), at(0.99));
-    let detail =
-        format!("p50 {ours_50:.2} ms, p99 {ours_99:.2} ms; without plugin {none_50:.2} and {none_99:.2} ms");
+    let own = Spread::of(ours.times.iter().zip(&none.times).map(|(ours, none)| ours - none));
+    let at = |series: &Series, part| spread::at(&series.times, part);
+    let detail = format!(
+        "p50 {:.2} ms, p99 {:.2} ms; without plugin {:.2} and {:.2} ms",
+        at(ours, 0.5),
+        at(ours, 0.99),
+        at(none, 0.5),
+        at(none, 0.99)
+    );
     vec![
-        Row::at_most(format!("{title}: own overhead, p50"), ours_50 - none_50, 1.0, "ms"),
-        Row::info(title, detail, ours_50),
+        Row::spread_at_most(format!("{title}: own overhead, p50"), own, 1.0, "ms"),
+        Row::info(title, detail, at(ours, 0.99)),
     ]
 }
 
-/// Calls each Application of `numbers` once by the plugin, and once, as often, another host without it.
-fn series(
-    bed: &Bed,
-    ours: &mut Connection,
-    none: &mut Connection,
-    numbers: std::ops::Range<usize>,
-) -> Result<(Vec<Duration>, Vec<Duration>)> {
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    for number in numbers {
-        let direct = Request::new("GET", "/api/orders")
-            .header("Host", format!("direct-{number}.{DOMAIN}:{}", bed.targets.plain))
-            .header(PROFILE, &bed.plain.id)
-            .header("Authorization", "Basic 0");
-        with.push(timed(ours, &by_name(number))?);
-        without.push(timed(none, &direct)?);
-    }
-    Ok((with, without))
+/// What a first call costs Envoy: no other load of the machine is in it.
+fn cpu((ours, none): &Pair) -> Row {
+    let median = |series: &Series| series.cpu.each_ref().map(|values| Spread::of(values.iter().copied()));
+    let ([main, worker], [none_main, none_worker]) = (median(ours), median(none));
+    Row::info(
+        "CPU of Envoy for a first call",
+        format!(
+            "worker {worker:.2} ms, main thread {main:.2} ms; without plugin {none_worker:.2} and {none_main:.2} ms"
+        ),
+        worker.median,
+    )
 }
 
-fn timed(connection: &mut Connection, request: &Request) -> Result<Duration> {
-    let begin = Instant::now();
-    connection.send(request)?.expect(200)?;
-    Ok(begin.elapsed())
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 fn name(number: usize) -> String {
@@ -92,17 +159,4 @@ fn name(number: usize) -> String {
 
 fn by_name(number: usize) -> Request {
     Request::new("GET", format!("/{}/svc/orders", name(number))).header("Host", "gateway")
-}
-
-/// The time that `part` of them did not exceed.
-pub(crate) fn percentile(times: &mut [Duration], part: f64) -> Duration {
-    times.sort_unstable();
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index between 0 and the count"
-    )]
-    let index = (times.len().saturating_sub(1) as f64 * part).round() as usize;
-    times.get(index).copied().unwrap_or_default()
 }

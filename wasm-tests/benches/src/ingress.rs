@@ -40,9 +40,9 @@ pub(crate) fn run(options: &Options) -> Result<Measured> {
     let clients = Authority::new("clients")?;
     let tls = Tls::new().server_name(HOST).identity(&clients.client(CALLER)?);
     let gateway = gateway(&bed, &clients)?;
-    let properties = ingress_properties(gateway.gateway.plugin.identity);
     let files = fairlead_render::ingress(&gateway, [&bed.plain]);
     let template = Bed::template(&files)?;
+    let properties = ingress_properties(&variant::configuration(&template)?);
     let ladder = Ladder::new("bare", &properties, &writes(&bed, &authority))?;
     let mut listeners = vec![variant::ours(&template, "ours")?, variant::none(&template, "none")?];
     listeners.extend(ladder.listeners(&template, bed.directory.path(), 0..ladder.rungs.len())?);

@@ -10,7 +10,7 @@ mod split;
 use std::{collections::BTreeSet, path::Path};
 
 use fairlead_testkit::{Result, error::Doing as _};
-use fairlead_wire::config::IdentitySource;
+use fairlead_wire::config::{IdentitySource, PluginConfig};
 use serde_json::Value;
 
 use crate::{options, variant};
@@ -144,14 +144,12 @@ impl Ladder {
     }
 }
 
-/// The properties that the ingress pipeline reads.
-pub(crate) fn ingress_properties(identity: IdentitySource) -> Vec<&'static str> {
-    match identity {
-        IdentitySource::Connection => {
-            vec!["connection.subject_peer_certificate", "connection.requested_server_name"]
-        }
-        IdentitySource::Xfcc => vec!["connection.requested_server_name"],
-    }
+/// The properties that the ingress pipeline reads when it is configured so.
+pub(crate) fn ingress_properties(config: &PluginConfig) -> Vec<&'static str> {
+    let subject =
+        (config.identity == IdentitySource::Connection).then_some("connection.subject_peer_certificate");
+    let name = (!config.server_name_matched).then_some("connection.requested_server_name");
+    subject.into_iter().chain(name).collect()
 }
 
 /// The module with only these of its optional callbacks: the host looks for exports by name, and does not call what

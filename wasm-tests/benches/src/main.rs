@@ -15,6 +15,7 @@ mod grants;
 mod ingress;
 mod installation;
 mod ladder;
+mod mesh;
 mod module;
 mod options;
 mod proc;
@@ -55,6 +56,9 @@ const FAMILIES: &[Family] = &[
     Family { name: "module", run: module::run },
 ];
 
+/// Those that run in a mesh: in a program that `fairlead-enter` started.
+const MESH: &[Family] = &[Family { name: "mesh", run: mesh::run }];
+
 fn main() -> ExitCode {
     match measure() {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,12 +71,15 @@ fn main() -> ExitCode {
 
 /// A family that cannot be measured is a row too: the others still count.
 fn measure() -> Result {
-    let names: Vec<_> = FAMILIES.iter().map(|family| family.name).collect();
+    let names: Vec<_> = FAMILIES.iter().chain(MESH).map(|family| family.name).collect();
     let options = Options::read(&names)?;
-    proc::pin(std::process::id(), proc::OTHERS)?;
+    if !options.mesh {
+        proc::pin(std::process::id(), proc::OTHERS)?;
+    }
+    let families = if options.mesh { MESH } else { FAMILIES };
     let mut all = Measured::default();
     let begin = Instant::now();
-    for family in FAMILIES.iter().filter(|family| options.wants(family.name)) {
+    for family in families.iter().filter(|family| options.wants(family.name)) {
         let begin = Instant::now();
         say(&format!("── {}", family.name));
         let measured = (family.run)(&options)
@@ -81,7 +88,7 @@ fn measure() -> Result {
         say(&format!("   took {:.0} s", begin.elapsed().as_secs_f64()));
         all.append(measured);
         // Should the run be broken off, what was measured is there.
-        row::write(&options.output, &all)?;
+        row::write(&options.output, options.name(), &all)?;
     }
     say(&row::markdown(&all));
     say(&format!(

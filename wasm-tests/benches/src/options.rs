@@ -1,4 +1,4 @@
-//! `--output DIR [--quick] [ROW…]`, and what the environment names.
+//! `--output DIR [--quick] [--mesh] [ROW…]`, and what the environment names.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,17 +10,21 @@ pub(crate) struct Options {
     pub(crate) output: PathBuf,
     /// Shorter and less certain.
     pub(crate) quick: bool,
+    /// The rows that need a mesh instead of the others.
+    pub(crate) mesh: bool,
     rows: Vec<String>,
 }
 
 impl Options {
     /// Reads the command line. `known` are the names of row families.
     pub(crate) fn read(known: &[&str]) -> Result<Self> {
-        let mut options = Self { output: PathBuf::from("target/bench"), quick: false, rows: Vec::new() };
+        let mut options =
+            Self { output: PathBuf::from("target/bench"), quick: false, mesh: false, rows: Vec::new() };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--quick" => options.quick = true,
+                "--mesh" => options.mesh = true,
                 "--output" => {
                     let directory = arguments.next();
                     options.output =
@@ -38,6 +42,11 @@ impl Options {
     /// Whether this family is to be measured: all are, unless some are named.
     pub(crate) fn wants(&self, family: &str) -> bool {
         self.rows.is_empty() || self.rows.iter().any(|row| row == family)
+    }
+
+    /// Name of the table's files.
+    pub(crate) fn name(&self) -> &'static str {
+        if self.mesh { "bench-mesh" } else { "bench" }
     }
 
     /// How often each variant has its turn. Many short turns: what disturbs the machine then disturbs neighbours alike.

@@ -42,6 +42,12 @@ impl Thread {
         found.map(Self).ok_or_else(|| Error::new(format!("no thread {name} in process {process}")))
     }
 
+    /// The main thread of an Envoy: it resolves names, and makes clusters.
+    pub(crate) fn main(process: u32) -> Result<Self> {
+        let thread = directory(process, process);
+        if thread.exists() { Ok(Self(thread)) } else { Err(Error::new(format!("no process {process}"))) }
+    }
+
     /// Its CPU time so far, to the nanosecond (`schedstat`, first field). Waits until it sleeps: of a running thread
     /// the kernel knows the time of the last tick only.
     pub(crate) fn cpu(&self) -> Duration {

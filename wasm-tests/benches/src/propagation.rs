@@ -17,32 +17,32 @@ use fairlead_testkit::{
     wait,
 };
 use fairlead_tests::worker::connections;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    first_call::percentile,
     installation,
     options::Options,
     proc,
     row::{Measured, Row},
+    spread,
 };
 
 const WORKERS: u32 = 2;
 /// Of the changed Application, its Secret and its files.
-const NAME: &str = "changed";
+pub(crate) const NAME: &str = "changed";
 /// Of the load meanwhile: connections and requests a second. The machine must keep some air, or what is measured is
 /// the queue for a core.
-const CALLERS: usize = 4;
-const RATE: u32 = 300;
+pub(crate) const CALLERS: usize = 4;
+pub(crate) const RATE: u32 = 300;
 /// Until all Applications are in force on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// How long each change took, by what was changed.
-type Times = Vec<(Kind, Vec<Duration>)>;
+/// How long each change took, milliseconds, by what was changed.
+pub(crate) type Times = Vec<(Kind, Vec<f64>)>;
 
 /// What is changed.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     /// `targetUrl` of the Application.
     Application,
     /// The password in its Secret.
@@ -57,23 +57,24 @@ impl Kind {
         }
     }
 
-    /// Puts version `n` in place.
-    fn write(self, resources: &Resources, target: &str, n: usize) -> Result {
+    /// Version `n` of it.
+    pub(crate) fn manifest(self, target: &str, n: usize) -> Value {
         match self {
             Self::Application => {
                 let entry = Entry::api(&format!("{target}/version/{n}")).basic(NAME);
-                let application = Application::new(NAME).service("svc", &[entry]);
-                resources.put("changed.yaml", &[application.manifest()])
+                Application::new(NAME).service("svc", &[entry]).manifest()
             }
-            Self::Secret => {
-                let data = [("username", "user"), ("password", &*format!("version-{n}"))];
-                resources.put("changed-secret.yaml", &[secret(NAME, &data)])
-            }
+            Self::Secret => secret(NAME, &[("username", "user"), ("password", &format!("version-{n}"))]),
         }
     }
 
+    /// Puts version `n` in place.
+    fn write(self, resources: &Resources, target: &str, n: usize) -> Result {
+        resources.put(&format!("changed-{}.yaml", self.name()), &[self.manifest(target, n)])
+    }
+
     /// What the target then shows that it saw.
-    fn shown(self, n: usize) -> String {
+    pub(crate) fn shown(self, n: usize) -> String {
         match self {
             Self::Application => format!("/version/{n}/orders"),
             Self::Secret => format!("Basic {}", STANDARD.encode(format!("user:version-{n}"))),
@@ -107,7 +108,7 @@ pub(crate) fn run(options: &Options) -> Result<Measured> {
     let reloads = bed.egress.stat(|name| name.contains("vm_reload"))?;
     bed.finish()?;
     let title = format!("of {applications} → effective in {WORKERS} workers");
-    let mut rows: Vec<_> = times.into_iter().flat_map(|(kind, times)| rows(kind, &title, times)).collect();
+    let mut rows: Vec<_> = times.into_iter().flat_map(|(kind, times)| rows(kind, &title, &times)).collect();
     rows.push(nothing_failed(&report, reloads));
     Ok(rows.into())
 }
@@ -131,23 +132,23 @@ fn under_load(bed: &Bed, probes: &mut [Connection], target: &str, changes: usize
             for probe in probes.iter_mut() {
                 until(probe, &request, &shown)?;
             }
-            times.push(begin.elapsed());
+            times.push(begin.elapsed().as_secs_f64() * 1e3);
         }
     }
     Ok((times, load.stop()?))
 }
 
 /// Until the target shows this to the caller.
-fn until(probe: &mut Connection, request: &Request, shown: &str) -> Result {
+pub(crate) fn until(probe: &mut Connection, request: &Request, shown: &str) -> Result {
     wait::attempt(shown, LIMIT, || {
         let answer = probe.send(request)?.text();
         if answer.contains(shown) { Ok(()) } else { Err(Error::new(answer)) }
     })
 }
 
-fn rows(kind: Kind, title: &str, mut times: Vec<Duration>) -> Vec<Row> {
+pub(crate) fn rows(kind: Kind, title: &str, times: &[f64]) -> Vec<Row> {
     let title = format!("change of one {} {title}, {} changes", kind.name(), times.len());
-    let mut at = |part| percentile(&mut times, part).as_secs_f64() * 1e3;
+    let at = |part| spread::at(times, part);
     let (half, most, worst) = (at(0.5), at(0.99), at(1.0));
     vec![
         Row::info(format!("{title}: p50"), format!("{half:.1} ms, slowest {worst:.1} ms"), half),
@@ -156,7 +157,7 @@ fn rows(kind: Kind, title: &str, mut times: Vec<Duration>) -> Vec<Row> {
 }
 
 /// Every answer was a 200 and no VM was started anew.
-fn nothing_failed(report: &Report, reloads: u64) -> Row {
+pub(crate) fn nothing_failed(report: &Report, reloads: u64) -> Row {
     let good = report.statuses.get(&200).copied().unwrap_or(0);
     let bad = report.answers() - good + report.failed();
     #[allow(clippy::cast_precision_loss, reason = "small counts")]

@@ -86,6 +86,11 @@ impl Row {
         }
     }
 
+    /// The median of many at most `bar`, in `unit`.
+    pub(crate) fn spread_at_most(name: impl Into<String>, value: Spread, bar: f64, unit: &str) -> Self {
+        Self { measured: format!("{value:.2} {unit}"), ..Self::at_most(name, value.median, bar, unit) }
+    }
+
     /// What could not be measured.
     pub(crate) fn failed(name: &str, error: &str) -> Self {
         let first = error.lines().next().unwrap_or_default();
@@ -131,15 +136,16 @@ pub(crate) fn markdown(measured: &Measured) -> String {
     text
 }
 
-/// Writes `bench.md` and `bench.json`.
-pub(crate) fn write(directory: &Path, measured: &Measured) -> Result {
+/// Writes Markdown and JSON, as `bench.md` and `bench.json`, or under another name.
+pub(crate) fn write(directory: &Path, name: &str, measured: &Measured) -> Result {
     std::fs::create_dir_all(directory).doing("cannot make the output directory")?;
     let row = |row: &Row| json!({ "row": row.name, "measured": row.measured, "value": row.value, "bar": row.bar, "met": row.met });
     let rows: Vec<Value> = measured.rows.iter().map(row).collect();
     let splits: Vec<Value> = measured.splits.iter().map(Split::json).collect();
-    std::fs::write(directory.join("bench.md"), markdown(measured)).doing("cannot write the table")?;
+    std::fs::write(directory.join(format!("{name}.md")), markdown(measured))
+        .doing("cannot write the table")?;
     let json = serde_json::to_string_pretty(&json!({ "rows": rows, "splits": splits }));
-    std::fs::write(directory.join("bench.json"), json.doing("cannot write the table")?)
+    std::fs::write(directory.join(format!("{name}.json")), json.doing("cannot write the table")?)
         .doing("cannot write the table")
 }
 

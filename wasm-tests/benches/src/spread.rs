@@ -36,6 +36,13 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     Spread::of(values).median
 }
 
+/// The value that `part` (0 to 1) of these do not exceed.
+pub(crate) fn at(values: &[f64], part: f64) -> f64 {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    quantile(&values, part)
+}
+
 /// Between the two nearest values, as far as `part` lies between them.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "a small count")]

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use fairlead_testkit::{Error, Result};
-use fairlead_wire::header::{INTERNAL_PREFIX, PROFILE};
+use fairlead_testkit::{Error, Result, error::Doing as _};
+use fairlead_wire::{
+    config::PluginConfig,
+    header::{INTERNAL_PREFIX, PROFILE},
+};
 use serde_json::{Value, json};
 
 use crate::bed::AUTHZ;
@@ -67,6 +70,14 @@ pub(crate) fn module(listener: &Value, name: &str, module: &Path, configuration:
         }
     }
     Ok(listener)
+}
+
+/// The plugin's configuration.
+pub(crate) fn configuration(listener: &Value) -> Result<PluginConfig> {
+    let mut listener = unwrapped(listener)?;
+    let field = format!("{MANAGER}/http_filters/0/typed_config/config/configuration/value");
+    let text = at(&mut listener, &field)?.as_str().unwrap_or_default();
+    serde_json::from_str(text).doing("the plugin's configuration")
 }
 
 /// With the plugin's filter as such, should the renderer wrap something about it.

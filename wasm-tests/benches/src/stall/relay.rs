@@ -1,6 +1,7 @@
-//! A relay between plugins and their control plane that lets one answer pass at a time.
+//! A relay between plugins and their control plane that lets one page pass at a time.
 //!
-//! Every VM has one request under way, so the next request is from the VM that got the last answer.
+//! A page is over when the VM that got it asks again; requests say which VM they are of ([`crate::feed::vm`]). Other
+//! answers pass at once.
 
 use std::{
     io::{Read as _, Write as _},
@@ -11,10 +12,12 @@ use std::{
 
 use fairlead_testkit::{Result, wait};
 
-use crate::proc::Thread;
+use crate::{feed, proc::Thread};
 
-/// Until the next request follows an answer; a VM that backs off asks later.
+/// Until the next request follows a page; a VM that is gone does not ask again.
 const TURN: Duration = Duration::from_secs(5);
+/// Until all VMs have listed everything, page by page, on a machine that does something else too.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// An answer that is a page, and what it cost.
 #[derive(Clone, Copy, Debug)]
@@ -47,10 +50,11 @@ struct State {
     synced: usize,
 }
 
-/// An answer that is on its way, or being worked on.
+/// A page that is on its way, or being worked on.
 struct Passing {
-    /// Without its cost; none if the answer is no page.
-    page: Option<Page>,
+    vm: String,
+    /// Without its cost.
+    page: Page,
     before: Duration,
 }
 
@@ -81,7 +85,7 @@ impl Relay {
 
     /// Waits until so many listings have ended since the start; the pages since the last call.
     pub(super) fn until_synced(&self, count: usize) -> Result<Vec<Page>> {
-        wait::until("all VMs to have their views", wait::START, || {
+        wait::until("all VMs to have their views", LIMIT, || {
             let mut state = self.shared.lock();
             (state.synced >= count).then(|| std::mem::take(&mut state.pages))
         })
@@ -93,28 +97,33 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request has come: whoever sent it is done with the answer before.
-    fn request(&self, poll: bool) {
-        let watched = self.lock().watched.clone();
+    /// A request has come: its VM is done with the page before.
+    fn request(&self, vm: &str, poll: bool) {
+        let watched = {
+            let state = self.lock();
+            if state.passing.as_ref().is_none_or(|passing| passing.vm != vm) {
+                return;
+            }
+            state.watched.clone()
+        };
         let now = watched.as_ref().map(Thread::cpu).unwrap_or_default();
         let mut state = self.lock();
-        let passing = state.passing.take();
-        if let Some((page, before)) = passing.and_then(|passing| Some((passing.page?, passing.before))) {
+        if let Some(Passing { page, before, .. }) = state.passing.take_if(|passing| passing.vm == vm) {
             state.pages.push(Page { cpu: now.saturating_sub(before), ..page });
             state.synced += usize::from(poll);
         }
         self.changed.notify_all();
     }
 
-    /// Waits for its turn to let an answer pass.
-    fn answer(&self, page: Option<Page>) {
+    /// Waits for its turn to let a page pass.
+    fn page(&self, vm: String, page: Page) {
         let state = self.lock();
         let (mut state, _) = self
             .changed
             .wait_timeout_while(state, TURN, |state| state.passing.is_some())
             .unwrap_or_else(PoisonError::into_inner);
         let before = state.watched.as_ref().map(Thread::cpu).unwrap_or_default();
-        state.passing = Some(Passing { page, before });
+        state.passing = Some(Passing { vm, page, before });
     }
 }
 
@@ -127,13 +136,17 @@ fn relay(mut plugin: TcpStream, upstream: u16, shared: &Shared) {
         let line = String::from_utf8_lossy(line).into_owned();
         let hashes = line.contains("/hashes");
         let page = hashes || line.contains("/records");
-        shared.request(!page);
+        let vm = feed::vm(&line);
+        if let Some(vm) = &vm {
+            shared.request(vm, !page);
+        }
         if control.write_all(&request).is_err() {
             return;
         }
         let Some(answer) = message(&mut control, &mut from_control) else { return };
-        let cost = Page { hashes, bytes: answer.len(), cpu: Duration::ZERO };
-        shared.answer(page.then_some(cost));
+        if let Some(vm) = vm.filter(|_| page) {
+            shared.page(vm, Page { hashes, bytes: answer.len(), cpu: Duration::ZERO });
+        }
         if plugin.write_all(&answer).is_err() {
             return;
         }
