@@ -2,8 +2,8 @@
 //! Deployments run, its Services have names and endpoints.
 //!
 //! Input are the objects at the API server, as the chart put them there: arguments, environment, volumes, probes and
-//! ports count, images only as to which program is meant ([`program`]). Nothing happens by itself: [`Kubelet::settle`]
-//! makes what runs be what is wanted, and returns when it is ready.
+//! ports count, images only as to which program is meant. Nothing happens by itself: [`Kubelet::settle`] makes what runs
+//! be what is wanted, and returns when it is ready.
 
 mod gateway;
 mod objects;

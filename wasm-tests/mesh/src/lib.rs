@@ -9,7 +9,7 @@
 //! cargo --config "target.'cfg(unix)'.runner='$PWD/target/debug/fairlead-enter'" test -p fairlead-mesh --test smoke
 //! ```
 //!
-//! A test file is a program with one mesh at a time: a bare one ([`mesh`]) or one with Fairlead installed ([`bed`],
+//! A test file is a program with one mesh at a time: a bare one ([`mesh()`]) or one with Fairlead installed ([`bed()`],
 //! [`MeshBed`]). Its cases run in threads and share it, each with namespaces or names of its own. A case that takes
 //! something away from all (the API server, istiod, replicas) goes into a file of its own.
 

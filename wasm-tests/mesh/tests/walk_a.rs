@@ -3,7 +3,7 @@
 //! Steps 1 (the default `ApplicationConnector`), OAuthWithCert and CertificateGen of 6, and a caller with a sidecar are
 //! not here: the first come with #9 and #6, the last needs a kubelet.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::{
     fmt::Write as _,
