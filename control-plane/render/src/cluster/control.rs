@@ -78,7 +78,9 @@ pub fn plain(name: &str, to: SocketAddr) -> Value {
 /// Where a fixed cluster leads to.
 pub(crate) enum Endpoint<'a> {
     Address(SocketAddr),
-    /// All addresses of a DNS name, asked for again and again; an address in place of a name is one.
+    /// One address of a DNS name, asked for again and again; an address in place of a name is one. Never several at a
+    /// time: each replica has an epoch of its own, and a view that is fetched page by page from several would begin anew with
+    /// every page. The connection that is open stays, whatever the name says meanwhile.
     Name(&'a str, u16),
 }
 
@@ -87,7 +89,7 @@ pub(crate) fn fixed(name: &str, to: &Endpoint<'_>) -> Value {
     let (kind, address) = match to {
         Endpoint::Address(to) => ("STATIC", address(*to)),
         Endpoint::Name(host, port) => {
-            ("STRICT_DNS", json!({ "socket_address": { "address": host, "port_value": port } }))
+            ("LOGICAL_DNS", json!({ "socket_address": { "address": host, "port_value": port } }))
         }
     };
     json!({
