@@ -74,7 +74,7 @@ impl Mesh {
         let api_server = api_server::start(&state, &pki)?;
         let kubeconfig = state.path().join("admin.kubeconfig");
         kubectl::write_admin(&kubeconfig, &pki)?;
-        kubectl::apply_file(&kubeconfig, &tool("crd-all.gen.yaml")?)?;
+        kubectl::create_file(&kubeconfig, &tool("crd-all.gen.yaml")?)?;
         kubectl::create_namespace(&kubeconfig, istiod::NAMESPACE)?;
         let istiod = istiod::start(&state, &kubeconfig)?;
         names.set("istiod.istio-system.svc.cluster.local", &[HOST]);

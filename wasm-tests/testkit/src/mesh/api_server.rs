@@ -1,6 +1,9 @@
 //! kube-apiserver with RBAC and without the controllers that a cluster has beside it.
 
-use std::{ffi::OsString, net::SocketAddr};
+use std::{
+    ffi::{OsStr, OsString},
+    net::SocketAddr,
+};
 
 use super::{HOST, component::Component, etcd, pki::Pki, state::State, tool};
 use crate::{
@@ -44,5 +47,7 @@ pub(super) fn start(state: &State, pki: &Pki) -> Result<Component> {
         http::call_tls(address, &tls, &Request::new("GET", "/readyz"))?.expect(200).map(drop)
     };
     let program = tool("kube-apiserver")?;
-    Component::start("kube-apiserver", move || Process::start(&program, &arguments, &[]), ready)
+    // A quarter less CPU time until it has read Istio's definitions, for some memory that a short life never fills.
+    let environment = [("GOGC", OsStr::new("400"))];
+    Component::start("kube-apiserver", move || Process::start(&program, &arguments, &environment), ready)
 }

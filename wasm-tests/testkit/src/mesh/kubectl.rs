@@ -147,9 +147,10 @@ impl Mesh {
 const APPLY: &[&str] =
     &["apply", "--server-side", "--force-conflicts", "--field-manager", "kubectl-test", "--filename", "-"];
 
-pub(super) fn apply_file(kubeconfig: &Path, file: &Path) -> Result {
+/// Creates what is in a file. Not by server-side apply, which costs the API server seconds for large definitions.
+pub(super) fn create_file(kubeconfig: &Path, file: &Path) -> Result {
     let text = std::fs::read_to_string(file).doing(file.display())?;
-    command("kubectl", kubeconfig, APPLY, Some(&text)).map(drop)
+    command("kubectl", kubeconfig, &["create", "--filename", "-"], Some(&text)).map(drop)
 }
 
 pub(super) fn create_namespace(kubeconfig: &Path, name: &str) -> Result {
