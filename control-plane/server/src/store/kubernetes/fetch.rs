@@ -257,6 +257,7 @@ impl Fetcher {
             // What nobody wants is dropped here.
             if let Some(name) = lane.waiting.take(&*secret.metadata.name) {
                 lane.fresh.remove(&name);
+                self.changed |= lane.failing.remove(&name).is_some();
                 fetched.push(lane.fetched(at, name, secret, false));
             }
         }

@@ -100,7 +100,10 @@ impl Follower {
     /// Goes on until nobody takes batches any longer.
     pub(super) async fn run(mut self, batches: mpsc::Sender<Batch>) {
         loop {
-            self.fetcher.start(&self.catalog);
+            // Before, it is not known whether single Secrets are wanted or most of a namespace.
+            if self.unlisted.is_empty() {
+                self.fetcher.start(&self.catalog);
+            }
             let now = Instant::now();
             let due = self.due(now);
             let ready = due.is_some_and(|due| due <= now);
