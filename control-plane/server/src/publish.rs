@@ -6,6 +6,8 @@
 //! longer goes last: not before no record waits, because the one in force may still need it.
 
 mod side;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeSet,

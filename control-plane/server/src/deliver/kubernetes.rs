@@ -18,7 +18,7 @@ mod secrets;
 mod seen;
 mod writer;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
@@ -55,13 +55,13 @@ pub struct Delivery {
 pub fn begin(
     cluster: &Cluster,
     config: &Config,
-    own: Arc<[SocketAddr]>,
+    own: never::Known,
     signals: &Signals,
     draining: &watch::Receiver<bool>,
 ) -> Delivery {
     let config = Arc::new(config.clone());
-    let (told, never) = watch::channel(own);
-    let follow = never::follow(cluster.clone(), Config::clone(&config), told, draining.clone());
+    let (told, never) = watch::channel(own.addresses.clone());
+    let follow = never::follow(cluster.clone(), Config::clone(&config), own, told, draining.clone());
     let mut tasks = vec![follow.boxed()];
     let mut of = |which: Which| -> Box<dyn Deliver> {
         let sources = match &which {

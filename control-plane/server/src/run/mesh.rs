@@ -60,7 +60,7 @@ pub(super) async fn start(
     let metrics = Metrics::new();
     let own = deliver::kubernetes::never::known(&cluster, config).await;
     let listening = [addresses.gateways, addresses.health, addresses.metrics].map(reachable);
-    let never: Vec<_> = listening.into_iter().chain(own.iter().copied()).collect();
+    let never: Vec<_> = listening.into_iter().chain(own.addresses.iter().copied()).collect();
     let dialler = dial::from_config(&config.targets, &never).map_err(RunError::Other)?;
     let broker = Broker::new(dialler, config.grants.clone(), metrics.clone());
     broker.activate(false);

@@ -4,7 +4,7 @@
 //! Addresses of pods are not among them: they come and go, and each change of a gateway's guard is a new listener. What is
 //! behind them is guarded by itself: the control plane by mTLS and by what its plain ports demand.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, api::ListParams, config::Kubeconfig};
@@ -19,6 +19,8 @@ use crate::{
     state::drained,
 };
 
+/// After not everything could be found out, the next try comes after this time.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Port for modules where the configuration names none (decision 28).
 const INTERNAL: u16 = 8080;
 
@@ -35,9 +37,19 @@ pub fn names(cluster: &KubernetesConfig) -> Vec<String> {
     spelt.chain([host.to_owned()]).collect()
 }
 
+/// What could be found out.
+#[derive(Clone, Default)]
+pub struct Known {
+    /// The addresses.
+    pub addresses: Arc<[SocketAddr]>,
+    /// Every question had an answer.
+    complete: bool,
+}
+
 /// The list as it is now. What cannot be found out is left out, and said.
-pub async fn known(cluster: &Cluster, config: &Config) -> Arc<[SocketAddr]> {
+pub async fn known(cluster: &Cluster, config: &Config) -> Known {
     let mut known = BTreeSet::new();
+    let mut complete = true;
     let control = &cluster.config.control;
     let mut names =
         vec![(control.host.clone(), control.port), (control.host.clone(), config.control.health_port)];
@@ -46,13 +58,14 @@ pub async fn known(cluster: &Cluster, config: &Config) -> Arc<[SocketAddr]> {
     for (host, port) in names {
         match timeout(CALL, tokio::net::lookup_host((host.as_str(), port))).await {
             Ok(Ok(addresses)) => known.extend(addresses),
-            Ok(Err(error)) => {
-                tracing::warn!(host, %error, "a name of our own cannot be resolved, and no target is compared with it");
+            _ => {
+                complete = false;
+                tracing::warn!(
+                    host,
+                    port,
+                    "a name of our own cannot be resolved; no target is compared with it yet"
+                );
             }
-            Err(_) => tracing::warn!(
-                host,
-                "a name of our own is not resolved in time; targets are not compared with it"
-            ),
         }
     }
     let egress = cluster.config.egress.iter().map(|egress| &egress.namespace);
@@ -60,31 +73,38 @@ pub async fn known(cluster: &Cluster, config: &Config) -> Arc<[SocketAddr]> {
     for namespace in egress.chain(ingress) {
         match services(cluster, namespace).await {
             Ok(services) => known.extend(services),
-            Err(error) => tracing::warn!(%error, "targets are not compared with the gateway's Services"),
+            Err(error) => {
+                complete = false;
+                tracing::warn!(%error, "no target is compared with the gateway's Services yet");
+            }
         }
     }
-    known.into_iter().collect()
+    Known { addresses: known.into_iter().collect(), complete }
 }
 
-/// Keeps the list up to date until the process drains.
+/// Keeps the list up to date until the process drains. What cannot be found out any longer stays on it.
 pub(super) async fn follow(
     cluster: Cluster,
     config: Config,
+    mut last: Known,
     told: watch::Sender<Arc<[SocketAddr]>>,
     mut draining: watch::Receiver<bool>,
 ) {
     loop {
+        let pause = if last.complete { cluster.config.resync.get() } else { AGAIN };
         tokio::select! {
             () = drained(&mut draining) => return,
-            () = sleep(cluster.config.resync.get()) => {}
+            () = sleep(pause) => {}
         }
-        let now = known(&cluster, &config).await;
-        told.send_if_modified(|before| {
-            *before != now && {
-                *before = now;
-                true
-            }
-        });
+        let mut now = known(&cluster, &config).await;
+        if !now.complete {
+            let both: BTreeSet<_> = last.addresses.iter().chain(now.addresses.iter()).copied().collect();
+            now.addresses = both.into_iter().collect();
+        }
+        if now.addresses != last.addresses {
+            told.send_replace(now.addresses.clone());
+        }
+        last = now;
     }
 }
 

@@ -4,6 +4,8 @@
 //! wrote once and nothing needs any longer is deleted, transport profiles after their grace period. The plugin comes when
 //! everything else is there.
 
+mod api;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future,
@@ -15,20 +17,20 @@ use std::{
 use fairlead_render::mesh::Module;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::sleep_until};
 
 use super::{
     desired::{Rendered, Which},
-    object::{Key, Kind, content, difference, profile, same, written_by_us},
+    object::{Key, Kind, profile, same, written_by_us},
     profiles::{Needed, There},
     secrets::{self, Sources},
     seen::{self, Seen},
 };
 use crate::{
     config::Config,
-    kubernetes::{Cluster, KubernetesError, MANAGER, Pushes, Signals, anchor, call},
+    kubernetes::{Cluster, KubernetesError, Pushes, Signals, anchor},
     state::drained,
 };
 
@@ -67,7 +69,8 @@ pub(super) struct Writer {
     /// How often the plugin was pushed again when its object was last made, and what its object says of it.
     pushed: Pushes,
     push: Option<String>,
-    /// When to try again what failed, and how long after that.
+    /// What could not be written or deleted, when to try it again, and how long after that.
+    failed: BTreeSet<Key>,
     retry: Option<Instant>,
     pause: Duration,
 }
@@ -93,6 +96,7 @@ impl Writer {
             unneeded: BTreeMap::new(),
             pushed: Pushes::default(),
             push: None,
+            failed: BTreeSet::new(),
             retry: None,
             pause: AGAIN,
         }
@@ -235,20 +239,23 @@ impl Writer {
         if !self.seen.complete() || !self.leading() {
             return;
         }
-        if self.retry.is_some_and(|retry| retry > Instant::now()) {
-            return;
+        if self.retry.is_some_and(|retry| retry <= Instant::now()) {
+            self.retry = None;
+            self.dirty.append(&mut self.failed);
         }
         if self.dirty.iter().any(|key| self.differs(key))
             && let Err(error) = self.own().await
         {
             tracing::error!(%error, "the gateway's objects cannot be written");
             self.again();
+            self.failed.append(&mut self.dirty);
             return;
         }
-        let mut failed = BTreeSet::new();
+        let mut failed = Vec::new();
         for kind in self.which.kinds().iter().copied() {
-            // Before the gateway loads the plugin everything that the plugin needs is there.
-            if kind == Kind::WasmPlugin && !failed.is_empty() {
+            // Before a gateway loads the plugin everything that the plugin needs is there.
+            let first = !self.seen.keys().any(|key| key.kind == Kind::WasmPlugin);
+            if kind == Kind::WasmPlugin && first && !(failed.is_empty() && self.failed.is_empty()) {
                 break;
             }
             let (mine, others): (BTreeSet<_>, _) =
@@ -258,17 +265,20 @@ impl Writer {
             failed.extend(written);
             failed.extend(self.collect(kind).await);
         }
-        if failed.is_empty() {
-            (self.retry, self.pause) = (None, AGAIN);
-        } else {
+        if !failed.is_empty() {
+            self.failed.extend(failed);
             self.again();
-            self.dirty.extend(failed);
+        } else if self.failed.is_empty() {
+            self.pause = AGAIN;
         }
     }
 
+    /// What failed is tried again later, and holds up nothing else meanwhile.
     fn again(&mut self) {
-        self.retry = Some(Instant::now() + self.pause);
-        self.pause = LONGEST.min(self.pause * 2);
+        if self.retry.is_none() {
+            self.retry = Some(Instant::now() + self.pause);
+            self.pause = LONGEST.min(self.pause * 2);
+        }
     }
 
     /// Finds the owner of what is about to be written; where it has gone, so shall we.
@@ -298,7 +308,7 @@ impl Writer {
             different.filter_map(|key| Some((key.clone(), self.desired.get(key)?.clone()))).collect();
         let (cluster, namespace) = (&self.cluster, self.which.namespace());
         let writes = different.into_iter().map(|(key, object)| async move {
-            let written = apply(cluster, namespace, &key, &object).await;
+            let written = api::apply(cluster, namespace, &key, &object).await;
             (key, written)
         });
         let results: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
@@ -352,18 +362,15 @@ impl Writer {
         self.unneeded.retain(|key, _| key.kind != kind || waiting.contains(key));
         let mut failed = Vec::new();
         for key in due {
-            let api = key.kind.api(&self.cluster.client, self.which.namespace());
-            let what = format!("{} {}/{}", key.kind.name(), self.which.namespace(), key.name);
-            match call("delete", what, api.delete(&key.name, &DeleteParams::default())).await {
-                Ok(_) => {
+            match api::delete(&self.cluster, self.which.namespace(), &key).await {
+                Ok(()) => {
                     tracing::info!(
-                        kind = key.kind.name(),
+                        kind = kind.name(),
                         name = key.name,
                         "an object that nothing needs was deleted"
                     );
                     self.unneeded.remove(&key);
                 }
-                Err(KubernetesError::Call { source, .. }) if not_found(&source) => {}
                 Err(error) => {
                     tracing::error!(%error, "an object that nothing needs cannot be deleted");
                     failed.push(key);
@@ -374,34 +381,11 @@ impl Writer {
     }
 }
 
-/// Writes an object as its one manager. Fields that somebody else added stay through that; then they are taken out.
-async fn apply(
-    cluster: &Cluster,
-    namespace: &str,
-    key: &Key,
-    object: &Value,
-) -> Result<DynamicObject, KubernetesError> {
-    let what = || format!("{} {namespace}/{}", key.kind.name(), key.name);
-    let api = key.kind.api(&cluster.client, namespace);
-    let manager = PatchParams::apply(MANAGER).force();
-    let written = call("write", what(), api.patch(&key.name, &manager, &Patch::Apply(object))).await?;
-    if same(&written, object) {
-        return Ok(written);
-    }
-    let difference = difference(&Value::Object(content(&written.data)), &Value::Object(content(object)));
-    let manager = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
-    call("write", what(), api.patch(&key.name, &manager, &Patch::Merge(difference))).await
-}
-
 /// Whether the plugin is to be pushed again, and was not yet.
 fn unpushed(there: &DynamicObject, wanted: &Value) -> bool {
     let wanted = wanted.pointer("/metadata/annotations").and_then(|all| all.get(super::PUSHED));
     let there = there.metadata.annotations.as_ref().and_then(|all| all.get(super::PUSHED));
     wanted.is_some() && wanted.and_then(Value::as_str) != there.map(String::as_str)
-}
-
-fn not_found(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 /// As [`watch::Receiver::changed`], for ever after the sender has gone.
