@@ -132,8 +132,9 @@ impl Control {
     fn mark(&self, changes: &Changes, store: Option<&[StoreProblem]>) {
         self.state.board.mark(changes.touched.iter().cloned());
         if let Some(problems) = store {
-            let lists = [(problems, &*self.store_problems), (&*self.store_problems, problems)];
-            let differ = lists.into_iter().flat_map(|(of, than)| of.iter().filter(|one| !than.contains(one)));
+            let (before, after): (BTreeSet<_>, BTreeSet<_>) =
+                (self.store_problems.iter().collect(), problems.iter().collect());
+            let differ = before.symmetric_difference(&after).copied();
             self.state.board.mark(differ.filter_map(report::about));
         }
     }
