@@ -14,7 +14,7 @@ use fairlead_testkit::{
 use serde_json::{Value, json};
 
 const KINDS: &str = "gateways.networking.istio.io,virtualservices.networking.istio.io,envoyfilters.networking.istio.io,\
-    wasmplugins.extensions.istio.io,secrets,configmaps,leases.coordination.k8s.io";
+    wasmplugins.extensions.istio.io,telemetries.telemetry.istio.io,secrets,configmaps,leases.coordination.k8s.io";
 
 /// Everything that the control plane wrote.
 fn written(bed: &MeshBed) -> Vec<Value> {
@@ -43,7 +43,16 @@ fn chart_owns_what_the_control_plane_writes() {
 
     let kinds =
         || written(&bed).iter().map(|object| text(object, "/kind").to_owned()).collect::<BTreeSet<_>>();
-    let all = ["ConfigMap", "EnvoyFilter", "Gateway", "Lease", "Secret", "VirtualService", "WasmPlugin"];
+    let all = [
+        "ConfigMap",
+        "EnvoyFilter",
+        "Gateway",
+        "Lease",
+        "Secret",
+        "Telemetry",
+        "VirtualService",
+        "WasmPlugin",
+    ];
     wait::attempt("an object of each kind", LIMIT, || {
         let there = kinds();
         if all.iter().all(|kind| there.contains(*kind)) {

@@ -264,16 +264,22 @@ fn rbac_holds_in_real_calls() {
     allowed(&core, "get applications rights");
     denied(&core, "label applications rights mine=yes");
     denied(&core, "delete applications rights");
-    allowed(
-        &core,
-        "patch applications rights --subresource status --type merge -p {\"status\":{\"observedGeneration\":1}}",
-    );
+    let status = mesh.directory().join("status.json");
+    let found = json!({
+        "apiVersion": "applicationconnector.kyma-project.io/v1alpha1", "kind": "Application",
+        "metadata": { "name": "rights" }, "status": { "observedGeneration": 1 },
+    });
+    std::fs::write(&status, found.to_string()).unwrap();
+    let apply = format!("apply --server-side --validate=false --filename {}", status.display());
+    allowed(&core, &format!("{apply} --subresource status"));
+    denied(&core, &apply);
     denied(&core, "patch applications rights --type merge -p {\"spec\":{\"description\":\"other\"}}");
     allowed(&core, "get secrets -n kyma-integration");
     denied(&core, "get secrets -n shop");
     denied(&core, "get secrets --all-namespaces");
     allowed(&core, "create secret generic fairlead-ca -n kyma-system");
-    allowed(&core, "delete secret fairlead-ca -n kyma-system");
+    denied(&core, "delete secret fairlead-ca -n kyma-system");
+    mesh.kubectl(&["delete", "secret", "fairlead-ca", "-n", "kyma-system"]).unwrap();
     denied(&core, "create secret generic mine -n kyma-integration");
     mesh.kubectl(&["create", "secret", "generic", "credentials", "-n", "kyma-system"]).unwrap();
     allowed(&core, "get secret credentials -n kyma-system");
