@@ -79,6 +79,7 @@ fn word(event: &Event) -> String {
         Event::Apply { object: Object::Other(_), .. } => "+other".to_owned(),
         Event::Delete(ObjectRef::Application(name) | ObjectRef::Secret { name, .. }) => format!("-{name}"),
         Event::Delete(ObjectRef::Other { .. }) => "-other".to_owned(),
+        Event::Release(reference) => format!("~{reference}"),
     }
 }
 
