@@ -91,10 +91,11 @@ pub(crate) fn wasm_crate(package: &str, features: &[&str]) -> Result<PathBuf> {
     Ok(root::target().join("wasm32-unknown-unknown/module").join(file))
 }
 
-/// Builds the control plane, the double and the launcher; the directory that they are in.
+/// Builds the control plane, the double and the launchers, all in one call: cargo would build what they share once more for
+/// each other choice of packages. Gives the directory that they are in.
 pub(crate) fn binaries(profile: &str) -> Result<PathBuf> {
     step(&format!("control plane and tools ({profile})"));
-    let packages = ["fairlead", "fairlead-testkit", "fairlead-up"];
+    let packages = ["fairlead", "fairlead-testkit", "fairlead-up", "fairlead-mesh"];
     run_command(
         cargo()
             .args(["build", "--bins", "--profile", profile])

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command};
 
 use crate::{
     build, root,
-    run::{Error, Result, cargo, doing, run as run_command, step},
+    run::{Error, Result, cargo, doing, step},
     suites::suite,
     tally::Tally,
     tools,
@@ -86,7 +86,7 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Finds or builds the mesh's tools, and builds the starter in `profile`.
+    /// Finds or builds the mesh's tools; the starter comes with the binaries of `profile`.
     pub(crate) fn new(profile: &str) -> Result<Self> {
         let tools = tools::mesh_tools()?;
         Ok(Self { enter: enter(profile)?, tools })
@@ -98,9 +98,8 @@ impl Launch {
     }
 }
 
-/// Builds the programs of the mesh crate; the one that others are started by.
+/// The program that others are started by, among what [`build::binaries`] makes.
 fn enter(profile: &str) -> Result<PathBuf> {
-    run_command(cargo().args(["build", "--bins", "--profile", profile, "--package", "fairlead-mesh"]))?;
     let directory = if profile == "dev" { "debug" } else { profile };
     let program = root::target().join(directory).join("fairlead-enter");
     doing("cannot find target/", std::path::absolute(program))
