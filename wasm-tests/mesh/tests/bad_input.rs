@@ -65,7 +65,8 @@ fn each_kind_of_nonsense_is_told_and_harms_nobody_else() {
         .service("twin", &[Entry::api(&target)])
         .service("Secret", &[Entry::api(&target).parameters("bad-secret")])
         .service("Sound", &[Entry::api(&target)]);
-    bed.apply(&[good.manifest(), nonsense.manifest(), secret("bad-secret", &[("headers", "no JSON")])]).unwrap();
+    bed.apply(&[good.manifest(), nonsense.manifest(), secret("bad-secret", &[("headers", "no JSON")])])
+        .unwrap();
     for (kind, words) in [
         ("TargetsValid", "targetUrl"),
         ("TargetsAllowed", "control plane"),
