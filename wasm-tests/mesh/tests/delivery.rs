@@ -1,7 +1,7 @@
 //! What the leader brings to gateways: calls work both ways, targets see nothing of ours or of Istio's, drift is undone,
 //! and nothing is written without need.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::{collections::BTreeMap, time::Duration};
 

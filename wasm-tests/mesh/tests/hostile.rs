@@ -1,7 +1,7 @@
 //! Neighbours and callers that mean harm: other namespaces' objects for our hosts, headers that only we may set, targets
 //! that are nobody's business.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::time::Duration;
 
