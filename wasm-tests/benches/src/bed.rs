@@ -6,6 +6,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use fairlead_render::{Control, EgressGateway, Files, Gateway, Pair, Profile, Resolver, Trust, cluster};
@@ -71,6 +72,8 @@ impl Bed {
         gateway.resolver = Resolver::Servers(vec![self.double.dns()]);
         gateway.allow = vec!["127.0.0.0/8".parse().doing("a network")?];
         gateway.plugin.hosts = vec!["*".to_owned()];
+        // Connections whose turn it is not are to stay, however slow the machine.
+        gateway.keep_alive = Duration::from_secs(3_600);
         Ok(gateway)
     }
 

@@ -126,12 +126,9 @@ fn run(options: &Options, credential: &str) -> Result<Measured> {
     for job in &jobs {
         let runners = job.runners(&bed, &mut envoy)?;
         let laps = race::run(options, &runners)?;
-        let (rows, split) = job.judge(&laps);
-        let split = match split {
-            Some(split) => Some(split.with_notes(job.compare_calls(&envoy)?)),
-            None => None,
-        };
-        measured.add(rows, split);
+        if let Some((rows, split)) = job.judge(&laps) {
+            measured.add(rows, split.with_notes(job.compare_calls(&envoy)?));
+        }
     }
     Ok(measured)
 }

@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<Measured> {
     let properties = ingress_properties(&variant::configuration(&template)?);
     let ladder = Ladder::new("bare", &properties, &writes(&bed, &authority))?;
     let mut listeners = vec![variant::ours(&template, "ours")?, variant::none(&template, "none")?];
-    listeners.extend(ladder.listeners(&template, bed.directory.path(), 0..ladder.rungs.len())?);
+    listeners.extend(ladder.listeners(&template, bed.directory.path())?);
     let mut envoy = bed.envoy(files, &listeners, 1)?;
     let worker = Thread::worker(envoy.process().id())?;
     let event = event(&format!("/{CALLER}/v2/events")).header("Host", HOST);
@@ -92,7 +92,7 @@ fn judge(ladder: &Ladder, ours: &Laps, none: &Laps, rungs: &[Laps], note: Option
     let rungs: Vec<_> = rungs.iter().collect();
     let split = Split::new("ingress".to_owned(), ladder, none, &rungs, ours).with_notes(note);
     let mut measured = Measured::default();
-    measured.add(rows, Some(split));
+    measured.add(rows, split);
     measured
 }
 

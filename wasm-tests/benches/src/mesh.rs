@@ -7,7 +7,10 @@
 
 mod api;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use fairlead_mesh::MeshBed;
 use fairlead_testkit::{
@@ -85,9 +88,7 @@ impl Measurement {
         let target = bed.double.url_by_name("https", &format!("{NAME}.example.test"))?;
         let manifests = [Kind::Secret.manifest(&target, 0), Kind::Application.manifest(&target, 0)];
         api.create(&manifests)?;
-        let gateways = bed.egress();
-        let gateway = gateways.first().ok_or_else(|| Error::new("no egress gateway"))?;
-        let probes = (0..PROBES).map(|_| Connection::open(gateway.port(MANUAL))).collect::<Result<_>>()?;
+        let probes = probes(&bed)?;
         let mut measurement = Self { bed, api, probes, target };
         measurement.shown(&Kind::Application.shown(0))?;
         Ok(measurement)
@@ -98,6 +99,8 @@ impl Measurement {
         let target = self.bed.double.url_by_name("http", "many.example.test")?;
         let manifests: Vec<_> = (0..applications).flat_map(|number| manifests(number, &target)).collect();
         self.api.create(&manifests)?;
+        // That may have taken longer than a gateway keeps a connection that is not used.
+        self.probes = probes(&self.bed)?;
         for number in (0..applications).step_by(applications.div_ceil(20)).chain([applications - 1]) {
             let request = Request::new("GET", format!("/app-{number}/orders/17"));
             for probe in &mut self.probes {
@@ -124,8 +127,7 @@ impl Measurement {
 
     /// Application and Secret in turn, while requests flow.
     fn changes(&mut self, changes: usize, applications: usize) -> Result<Vec<Row>> {
-        let gateways = self.bed.egress();
-        let address = gateways.first().ok_or_else(|| Error::new("no egress gateway"))?.port(MANUAL);
+        let address = egress(&self.bed)?;
         let request = Request::new("GET", format!("/{NAME}/svc/orders"));
         let load = Load::new(address, CALLERS, &[request]).rate(RATE).background()?;
         let mut writer = self.api.connect()?;
@@ -176,6 +178,16 @@ impl Measurement {
             Row::at_most(format!("{title}: p99"), spread::at(&times, 0.99), 1_000.0, "ms"),
         ])
     }
+}
+
+fn egress(bed: &MeshBed) -> Result<SocketAddr> {
+    let gateways = bed.egress();
+    gateways.first().map(|gateway| gateway.port(MANUAL)).ok_or_else(|| Error::new("no egress gateway"))
+}
+
+fn probes(bed: &MeshBed) -> Result<Vec<Connection>> {
+    let address = egress(bed)?;
+    (0..PROBES).map(|_| Connection::open(address)).collect()
 }
 
 fn manifests(number: usize, target: &str) -> Vec<Value> {

@@ -27,13 +27,10 @@ impl From<Vec<Row>> for Measured {
 
 impl Measured {
     /// Adds rows and the split that explains them.
-    pub(crate) fn add(&mut self, rows: Vec<Row>, split: Option<Split>) {
-        let missed = rows.iter().any(|row| row.met == Some(false));
+    pub(crate) fn add(&mut self, rows: Vec<Row>, mut split: Split) {
+        split.missed = rows.iter().any(|row| row.met == Some(false));
         self.rows.extend(rows);
-        self.splits.extend(split.map(|mut split| {
-            split.missed = missed;
-            split
-        }));
+        self.splits.push(split);
     }
 
     /// Adds what another family measured.

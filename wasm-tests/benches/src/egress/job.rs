@@ -42,16 +42,14 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// Basic is compared with everything and has the whole ladder, the others have its last rung.
+    /// Basic is also compared with what others would build.
     pub(super) fn new(bed: &Bed, case: Case) -> Result<Self> {
         let writes: Vec<_> =
             case.writes(bed).iter().map(|(name, value)| format!("set {name} {value}")).collect();
         let ladder = Ladder::new(&format!("bare-{}", case.service()), &[], &writes)?;
-        let all = case.credential == "basic";
-        let first = if all { 0 } else { ladder.rungs.len().saturating_sub(1) };
         let mut ways = vec![Way::Ours, Way::None];
-        ways.extend((first..ladder.rungs.len()).map(Way::Rung));
-        if all {
+        ways.extend((0..ladder.rungs.len()).map(Way::Rung));
+        if case.credential == "basic" {
             ways.extend([Way::Lua { whole: true }, Way::Lua { whole: false }, Way::ExtAuthz]);
         }
         Ok(Self { case, ladder, ways })
@@ -70,11 +68,7 @@ impl Job {
 
     /// Listeners that only this job has: those with its values built in.
     pub(super) fn listeners(&self, bed: &Bed, template: &Value) -> Result<Vec<Value>> {
-        let rungs = self.ways.iter().filter_map(|way| match way {
-            Way::Rung(rung) => Some(*rung),
-            _ => None,
-        });
-        let mut listeners = self.ladder.listeners(template, bed.directory.path(), rungs)?;
+        let mut listeners = self.ladder.listeners(template, bed.directory.path())?;
         for way in &self.ways {
             if let Way::Lua { whole } = way {
                 let (service, profile, authority) =
@@ -155,12 +149,11 @@ impl Job {
         Ok(calls::difference(&of("ours")?, &of(&self.ladder.complete())?))
     }
 
-    pub(super) fn judge(&self, laps: &[Laps]) -> (Vec<Row>, Option<Split>) {
+    /// Rows, and the split that explains them; `laps` are those of [`runners`](Self::runners).
+    pub(super) fn judge(&self, laps: &[Laps]) -> Option<(Vec<Row>, Split)> {
         let of = |wanted: Way| self.ways.iter().position(|way| *way == wanted).and_then(|at| laps.get(at));
         let rungs: Vec<_> = (0..self.ladder.rungs.len()).filter_map(|rung| of(Way::Rung(rung))).collect();
-        let (Some(ours), Some(none), Some(bare)) = (of(Way::Ours), of(Way::None), rungs.last()) else {
-            return (Vec::new(), None);
-        };
+        let (ours, none, bare) = (of(Way::Ours)?, of(Way::None)?, *rungs.last()?);
         let title = format!("egress, {}, {} target", self.case.credential, self.case.target());
         let mut rows = vec![
             Row::info(format!("{title}: CPU a request"), ours.shown(), ours.cost().median),
@@ -179,9 +172,8 @@ impl Job {
         if let Some(authz) = of(Way::ExtAuthz) {
             rows.push(Row::at_least(format!("{title}: of HTTP ext_authz"), ours.against(authz), 1.5));
         }
-        let complete = rungs.len() == self.ladder.rungs.len();
-        let split = complete.then(|| Split::new(title, &self.ladder, none, &rungs, ours));
-        (rows, split)
+        let split = Split::new(title, &self.ladder, none, &rungs, ours);
+        Some((rows, split))
     }
 }
 
