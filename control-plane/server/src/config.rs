@@ -328,6 +328,8 @@ mod tests {
         assert!(error("{lease: {duration: 1500ms}}").contains("kubernetes.lease.duration"));
         assert!(error("{module: {url: nowhere}}").contains("kubernetes.module.url"));
         assert!(error("{namspace: x}").contains("namspace"));
+        assert!(error("{egress: {namespace: a}, ingress: {namespace: a}}").contains("egress.namespace"));
+        assert!(error("{namespace: a, ingress: {namespace: a}}").contains("ingress.namespace"));
     }
 
     #[test]

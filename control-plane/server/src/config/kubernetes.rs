@@ -287,6 +287,19 @@ impl KubernetesConfig {
             let reason = format!("`{url}` is not an http:// or https:// URL");
             return Err(("kubernetes.module.url", reason));
         }
+        // What we wrote in a gateway's namespace and that gateway does not need is deleted there.
+        let egress = self.egress.as_ref().map(|egress| &egress.namespace);
+        let ingress = self.ingress.as_ref().map(|ingress| &ingress.namespace);
+        if egress == Some(&self.namespace) || (egress.is_some() && egress == ingress) {
+            return Err((
+                "kubernetes.egress.namespace",
+                "give the egress gateway a namespace of its own".to_owned(),
+            ));
+        }
+        if ingress == Some(&self.namespace) {
+            let reason = "use another namespace than the control plane's".to_owned();
+            return Err(("kubernetes.ingress.namespace", reason));
+        }
         Ok(())
     }
 }
