@@ -144,7 +144,7 @@ impl Lines {
             let frame = tokio::time::timeout(SILENCE, self.body.frame()).await;
             match frame.map_err(|_| silent(SILENCE))? {
                 Some(Ok(frame)) => {
-                    self.buffer.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default())
+                    self.buffer.extend_from_slice(frame.data_ref().map(Bytes::as_ref).unwrap_or_default());
                 }
                 Some(Err(error)) => return Err(Failure::from_error(&error)),
                 None => return Ok(None),

@@ -150,7 +150,7 @@ pub(super) struct WholeSecret {
 mod tests {
     use super::*;
 
-    fn line(kind: &str, object: Value) -> Line<ApplicationItem> {
+    fn line(kind: &str, object: &Value) -> Line<ApplicationItem> {
         serde_json::from_value(json!({"type": kind, "object": object})).unwrap()
     }
 
@@ -164,7 +164,7 @@ mod tests {
             },
             "spec": {"skipVerify": true}, "status": {"installationStatus": 5},
         });
-        let Line::Modified(item) = line("MODIFIED", object) else { panic!("a change") };
+        let Line::Modified(item) = line("MODIFIED", &object) else { panic!("a change") };
         let Found { name, version, content } = item.found();
         assert_eq!((&*name, &*version), ("shop", "7"));
         let Content::Application(Ok(application)) = content else { panic!("an Application") };
@@ -199,10 +199,10 @@ mod tests {
     fn bookmarks_and_errors_are_told_from_objects() {
         let mark = json!({"kind": "Application", "metadata": {"resourceVersion": "12"}});
         assert!(
-            matches!(line("BOOKMARK", mark), Line::Bookmark(mark) if mark.metadata.resource_version == "12")
+            matches!(line("BOOKMARK", &mark), Line::Bookmark(mark) if mark.metadata.resource_version == "12")
         );
         let status = json!({"kind": "Status", "code": 410, "reason": "Expired"});
-        assert!(matches!(line("ERROR", status), Line::Error(status) if status.code == 410));
+        assert!(matches!(line("ERROR", &status), Line::Error(status) if status.code == 410));
         let empty: Page<SecretItem> = serde_json::from_value(json!({"metadata": {}, "items": null})).unwrap();
         assert!(empty.items.is_none());
     }

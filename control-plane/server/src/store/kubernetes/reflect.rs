@@ -204,7 +204,7 @@ impl<T: Item> Reflector<T> {
             Failure::Gone => *version = None,
             Failure::TooLarge => self.page = (self.page / 4).max(1),
             Failure::Refused(..) | Failure::Unreadable if failures.is_multiple_of(REFUSALS) => {
-                *version = None
+                *version = None;
             }
             _ => {}
         }

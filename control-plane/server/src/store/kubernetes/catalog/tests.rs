@@ -18,10 +18,10 @@ fn application(name: &str, version: &str, secrets: &[&str]) -> Found {
     let service = json!({
         "id": "i", "name": "n", "displayName": "d", "providerDisplayName": "", "description": "", "entries": entries,
     });
-    item(name, version, json!({"services": [service]}))
+    item(name, version, &json!({"services": [service]}))
 }
 
-fn item(name: &str, version: &str, spec: serde_json::Value) -> Found {
+fn item(name: &str, version: &str, spec: &serde_json::Value) -> Found {
     use super::super::decode::{ApplicationItem, Item};
     let object = json!({"metadata": {"name": name, "resourceVersion": version}, "spec": spec});
     serde_json::from_value::<ApplicationItem>(object).unwrap().found()
@@ -176,7 +176,7 @@ fn what_a_list_does_not_find_is_gone_and_nothing_else_is_told() {
 #[test]
 fn nonsense_keeps_the_last_good_state_and_is_told_until_it_is_over() {
     let mut catalog = with_secret();
-    assert_eq!(found(&mut catalog, SHOP, item("shop", "3", json!({"services": 5}))), told(&[], &[]));
+    assert_eq!(found(&mut catalog, SHOP, item("shop", "3", &json!({"services": 5}))), told(&[], &[]));
     assert!(catalog.take_changed() && !catalog.take_changed());
     let problems: Vec<_> = catalog.problems().collect();
     assert_eq!(
@@ -188,7 +188,7 @@ fn nonsense_keeps_the_last_good_state_and_is_told_until_it_is_over() {
         told(&[], &["0/key"]),
         "its Secrets still count"
     );
-    found(&mut catalog, SHOP, item("new", "5", json!("text")));
+    found(&mut catalog, SHOP, item("new", "5", &json!("text")));
     assert_eq!((catalog.len(), catalog.problems().count()), (2, 2));
     assert_eq!(gone(&mut catalog, SHOP, "new"), told(&[], &[]), "the model never had it");
     found(&mut catalog, SHOP, application("shop", "6", &["key"]));
@@ -213,7 +213,7 @@ fn a_secret_that_cannot_be_used_keeps_the_last_good_state() {
 fn a_new_version_of_the_same_generation_is_no_change() {
     use super::super::decode::{ApplicationItem, Item};
     let mut catalog = catalog();
-    let item = |uid: &str, version: &str, generation: i64, spec: serde_json::Value| {
+    let item = |uid: &str, version: &str, generation: i64, spec: &serde_json::Value| {
         let metadata =
             json!({"name": "shop", "uid": uid, "resourceVersion": version, "generation": generation});
         serde_json::from_value::<ApplicationItem>(json!({"metadata": metadata, "spec": spec}))
@@ -221,13 +221,13 @@ fn a_new_version_of_the_same_generation_is_no_change() {
             .found()
     };
     let told = told(&["+Application/shop"], &[]);
-    assert_eq!(found(&mut catalog, SHOP, item("a", "1", 1, json!({}))), told);
-    assert_eq!(found(&mut catalog, SHOP, item("a", "2", 1, json!({}))).0.len(), 0, "a status was written");
-    assert_eq!(found(&mut catalog, SHOP, item("a", "3", 2, json!({}))), told);
-    assert_eq!(found(&mut catalog, SHOP, item("b", "4", 2, json!({}))), told, "another one of this name");
-    found(&mut catalog, SHOP, item("b", "5", 3, json!({"services": 5})));
+    assert_eq!(found(&mut catalog, SHOP, item("a", "1", 1, &json!({}))), told);
+    assert_eq!(found(&mut catalog, SHOP, item("a", "2", 1, &json!({}))).0.len(), 0, "a status was written");
+    assert_eq!(found(&mut catalog, SHOP, item("a", "3", 2, &json!({}))), told);
+    assert_eq!(found(&mut catalog, SHOP, item("b", "4", 2, &json!({}))), told, "another one of this name");
+    found(&mut catalog, SHOP, item("b", "5", 3, &json!({"services": 5})));
     assert_eq!(catalog.problems().count(), 1);
-    assert_eq!(found(&mut catalog, SHOP, item("b", "6", 4, json!({}))), told);
+    assert_eq!(found(&mut catalog, SHOP, item("b", "6", 4, &json!({}))), told);
     assert_eq!((catalog.problems().count(), catalog.len()), (0, 1));
 }
 
