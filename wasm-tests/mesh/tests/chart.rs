@@ -1,7 +1,7 @@
 //! The Helm chart on a real API server: what it renders is valid, a typo in its values is refused, an upgrade keeps what
 //! must stay, an uninstall leaves custom resource definitions and what users made, and nothing else.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::{
     collections::BTreeSet,

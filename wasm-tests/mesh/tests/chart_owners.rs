@@ -1,7 +1,7 @@
 //! What the running control plane writes belongs to the chart: owner references by which Kubernetes collects it at an
 //! uninstall (which nothing does here, so they are looked at), and the chart's rights are enough for all of it.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeSet;
 

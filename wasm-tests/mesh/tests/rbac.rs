@@ -1,7 +1,7 @@
 //! Rights: what the API server grants is, word by word, the table in `istio/docs/operations.md`; each right has a neighbour
 //! that is denied; and real calls say the same.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -186,10 +186,8 @@ fn neighbours(right: &Right, all: &BTreeSet<Right>) -> Vec<Right> {
     for verb in ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"] {
         near.push(Right { verb: verb.to_owned(), ..right.clone() });
     }
-    near.retain(|right| {
-        !all.contains(right)
-            && !(right.name.is_some() && all.contains(&Right { name: None, ..right.clone() }))
-    });
+    let given = |right: &Right| all.contains(right) || all.contains(&Right { name: None, ..right.clone() });
+    near.retain(|right| !given(right));
     near
 }
 
