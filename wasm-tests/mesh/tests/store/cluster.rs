@@ -194,7 +194,7 @@ impl Listener {
         for event in &batch.events {
             match event {
                 Event::Apply { object, origin } => {
-                    drop(self.objects.insert(origin.to_string(), content(object)))
+                    drop(self.objects.insert(origin.to_string(), content(object)));
                 }
                 Event::Delete(reference) | Event::Release(reference) => {
                     let origin = reference.to_string().replace(' ', "/");
