@@ -39,10 +39,12 @@ async fn changes_reach_the_feed_within_the_bar() {
 
 #[tokio::test]
 async fn new_profiles_are_in_the_files_before_records_name_them() {
-    let plane = Plane::start(&[("a.yaml", &application("a", "api", "http://t.example", ""))]).await;
+    let target = application("a", "api", "https://t.example", "");
+    let unverified = target.replace("spec:\n", "spec:\n  skipVerify: true\n");
+    let plane = Plane::start(&[("a.yaml", &unverified)]).await;
     let client = plane.client("egress");
     let at = poll(&client, "", 0).await;
-    plane.write("a.yaml", &application("a", "api", "https://t.example", ""));
+    plane.write("a.yaml", &target);
     let next = poll(&client, &at.epoch, at.revision).await;
     let text = serde_json::to_string(&next.changed[0].record).unwrap();
     let profile = text.split("fairlead.t.").nth(1).unwrap().split('"').next().unwrap();
