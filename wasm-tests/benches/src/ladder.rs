@@ -1,6 +1,6 @@
 //! Where the CPU of a request goes: from no filter to our plugin, one kind of host call more at each rung.
 //!
-//! Rungs are the [bare filter](../bare/index.html) with fewer callbacks and calls. They run in the same race as what
+//! Rungs are the bare filter (`fairlead-bare`) with fewer callbacks and calls. They run in the same race as what
 //! they explain. The last rung makes the calls that the plugin makes, so what the plugin costs above it is its own
 //! time: the time within the module. Whether the calls are the same is looked up in the host's own trace ([`calls`]).
 

@@ -1,9 +1,9 @@
 //! `cargo xtask bench`: the numbers of design.md, measured side by side in one run.
 //!
-//! Each row family is a module of its own ([`FAMILIES`]) that returns [`Row`]s; they are printed as they come, and
-//! written as Markdown and JSON at the end. What the rows share: [`bed`] (Envoy, targets, a feed), [`variant`] (the
-//! same listener with another filter), [`race`] (interleaved turns under saturation), [`spread`] (medians), [`ladder`] (where
-//! the CPU goes), [`proc`] (CPU and memory).
+//! Each row family is a module of its own ([`FAMILIES`], and [`MESH`] with `--mesh`) that returns [`Row`]s; they are
+//! printed as they come, and written as Markdown and JSON. What the rows share: [`bed`] (Envoy, targets, a feed),
+//! [`variant`] (the same listener with another filter), [`race`] (interleaved turns under saturation), [`spread`]
+//! (medians), [`ladder`] (where the CPU goes), [`proc`] (CPU and memory).
 
 mod applications;
 mod bed;

@@ -17,6 +17,11 @@ impl Spread {
         values.sort_by(f64::total_cmp);
         Self { median: quantile(&values, 0.5), low: quantile(&values, 0.25), high: quantile(&values, 0.75) }
     }
+
+    /// Most values are above zero: what was measured is more than the noise of the run.
+    pub(crate) fn is_more_than_noise(&self) -> bool {
+        self.low > 0.0
+    }
 }
 
 /// `1.234 (1.20–1.26)`: as many digits as the format asks for.

@@ -91,9 +91,10 @@ impl Split {
         self.steps.iter().map(|step| step.more.median).sum()
     }
 
-    /// The dearest step that is not the host's alone.
+    /// The dearest step that is not the host's alone, and can be told from noise.
     fn largest(&self) -> Option<(&Step, &'static str)> {
-        let ours = self.steps.iter().filter_map(|step| Some((step, step.kind.advice()?)));
+        let certain = self.steps.iter().filter(|step| step.more.is_more_than_noise());
+        let ours = certain.filter_map(|step| Some((step, step.kind.advice()?)));
         ours.max_by(|one, other| one.0.more.median.total_cmp(&other.0.more.median))
     }
 
@@ -107,14 +108,17 @@ impl Split {
             let share = 100.0 * more.median / total;
             let _ = writeln!(text, "| {label} | {cost:.2} | {more:+.2} | {share:.0} % |");
         }
-        if let Some((step, advice)) = self.largest() {
-            let label = step.label.trim_start_matches("+ ");
-            let _ = writeln!(
-                text,
-                "\nNext: {label} is the largest step of ours ({:.2} µs): {advice}.",
-                step.more.median
-            );
-        }
+        let next = self.largest().map_or_else(
+            || {
+                "no step of ours stands out from the noise of this run: repeat it on a quiet machine"
+                    .to_owned()
+            },
+            |(step, advice)| {
+                let label = step.label.trim_start_matches("+ ");
+                format!("{label} is the largest step of ours ({:.2} µs): {advice}", step.more.median)
+            },
+        );
+        let _ = writeln!(text, "\nNext: {next}.");
         for note in &self.notes {
             let _ = writeln!(text, "\n{note}");
         }
