@@ -1,8 +1,8 @@
 //! `fairlead run`: start in an order in which nobody sees half of it, serve, drain at SIGTERM or SIGINT.
 //!
 //! Sockets are bound first, because gateways are told their ports; then certificates, objects, the first publishing;
-//! only then anybody is answered, and the ready line goes out. What is different between the modes is in [`embedded`] and
-//! [`mesh`].
+//! only then anybody is answered, and the ready line goes out. What is different between the modes is in `embedded` and
+//! `mesh`.
 
 mod embedded;
 mod mesh;

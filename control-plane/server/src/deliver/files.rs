@@ -1,7 +1,7 @@
 //! Delivery to an embedded gateway: files that Envoy watches.
 //!
 //! New profiles are written and get a moment to settle. What is unused any longer goes after a grace period, also over a
-//! restart: gateways still have records that name the profiles of the process before ([`kept`]).
+//! restart: gateways still have records that name the profiles of the process before (`kept`).
 
 mod kept;
 

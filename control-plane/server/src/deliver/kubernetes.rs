@@ -1,8 +1,8 @@
 //! Delivery to gateways of a mesh: Istio objects in their namespaces, and the Secrets that Envoy reads.
 //!
-//! Each gateway has a [`writer`]. It knows what should be in the gateway's namespace ([`desired`]) and what is there ([`seen`]);
+//! Each gateway has a `writer`. It knows what should be in the gateway's namespace (`desired`) and what is there (`seen`);
 //! on the leader it makes the one into the other by server-side apply, as the one manager `fairlead`. Followers write
-//! nothing and wait until they see the profiles that their records need ([`profiles`]).
+//! nothing and wait until they see the profiles that their records need (`profiles`).
 //!
 //! The service account needs, in the gateways' namespaces: `get`, `list`, `watch`, `create`, `patch` and `delete` on
 //! `envoyfilters`, `gateways`, `virtualservices` (`networking.istio.io`) and `wasmplugins` (`extensions.istio.io`), and `list`
