@@ -34,7 +34,8 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 pub(crate) fn test(tally: &mut Tally, full: bool, filter: Option<&str>) -> Result {
     // First, so that a machine without Go learns it at once.
     let tools = tools::mesh_tools()?;
-    let built = build::all("dev")?;
+    // What is measured at full size is what users run.
+    let built = build::all(if full { "release" } else { "dev" })?;
     let enter = enter("dev")?;
     let mut command = cargo();
     // Cargo starts each test program by this one, which gives it a machine of its own.
