@@ -28,6 +28,9 @@ use serde_json::{Value, json};
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// Name in the control plane's certificates.
 const SERVER_NAME: &str = "fairlead-control";
+/// Where a replica's pod has the module, and the way to the API server.
+const MODULE: &str = "/tmp/fairlead.wasm";
+const KUBECONFIG: &str = "/tmp/kubeconfig";
 /// Where external systems are.
 pub const OUTSIDE: Ipv4Addr = {
     let [a, b, c] = EXTERNAL;
@@ -114,11 +117,11 @@ impl Fleet {
         let config = json!({
             "stateDirectory": "/tmp/fairlead",
             "control": { "address": "0.0.0.0", "gatewayPort": 8443, "healthPort": 8081, "metricsPort": 9090 },
-            "gateways": { "module": module },
+            "gateways": { "module": MODULE },
             "targets": { "allow": [format!("{OUTSIDE}/32")] },
             "logLevel": "debug",
             "kubernetes": {
-                "kubeconfig": self.mesh.kubeconfig(),
+                "kubeconfig": KUBECONFIG,
                 "namespace": self.namespace,
                 "lease": self.lease,
                 "istioRoot": { "configMap": "mesh-root" },
@@ -128,6 +131,10 @@ impl Fleet {
                 "ingress": null,
             },
         });
+        // A pod need not see the directories that these lie in.
+        pod.write(MODULE, std::fs::read(module).doing(module.display())?)?;
+        let kubeconfig = self.mesh.kubeconfig();
+        pod.write(KUBECONFIG, std::fs::read(kubeconfig).doing(kubeconfig.display())?)?;
         pod.write("/tmp/fairlead.yaml", config.to_string())?;
         let program = process::program("FAIRLEAD_BIN", "debug/fairlead")?;
         let inside = Arc::clone(&pod);
