@@ -48,7 +48,7 @@ pub fn wasm(gateway: &Gateway, root_id: &str, plugin: &PluginConfig) -> Value {
 /// the gateway (201 and 3xx; AG §12, CV §6), nor one that may be about a credential.
 const PLAIN: [&str; 4] = ["200", "202", "204", "206"];
 
-/// `filter`, without its part in responses of a [plain](PLAIN) status: a quarter of what the plugin costs a request
+/// `filter`, without its part in responses of a plain status: a quarter of what the plugin costs a request
 /// would go into reading `:status` to find out that there is nothing to do.
 #[must_use]
 pub fn unless_plain(filter: &Value) -> Value {
