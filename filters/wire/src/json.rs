@@ -2,7 +2,7 @@
 //!
 //! The control plane uses serde, whose derived readers made a quarter of the module, float printing included, and took
 //! 27 ns for each byte of a page, on a worker that has requests to serve. These do the same for the types of this crate by one
-//! small [cursor]; tests hold the two equal. A field that is not known is ignored (contract versions N and N−1), except
+//! small `cursor`; tests hold the two equal. A field that is not known is ignored (contract versions N and N−1), except
 //! in the configuration; of a field that comes twice the last one counts.
 
 mod cursor;
