@@ -33,8 +33,9 @@ for file in "$pod"/top/*; do
   [ ! -e "$file" ] || ln -s "$file" "$root/"
 done
 [ -e "$root/var/run" ] || ln -s /run "$root/var/run"
+# By being the same, not by being there: below the pod's own directories a mount point stays behind, empty.
 for path in @binds@; do
-  if [ ! -e "$root$path" ]; then
+  if [ ! "$root$path" -ef "$path" ]; then
     mkdir -p "$root$path"
     mount --bind "$path" "$root$path"
   fi
