@@ -2,8 +2,9 @@
 
 mod control;
 
-use std::{path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 pub(crate) use control::{Endpoint, fixed, to_control};
@@ -29,8 +30,9 @@ pub(crate) struct Upstream<'a> {
     pub(crate) dns_cache: Value,
     /// Bundle of trusted CAs on the machine that Envoy runs on.
     pub(crate) system_ca: &'a Path,
-    /// The guard of clusters whose hosts are single addresses.
-    pub(crate) guard: Value,
+    /// Networks and addresses of the guard, where a cluster has one of its own.
+    pub(crate) allow: &'a [IpNet],
+    pub(crate) never: Vec<SocketAddr>,
 }
 
 /// The cluster of a transport profile: dynamic forward proxy, SNI and verified name from `:authority`.
@@ -40,7 +42,8 @@ pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
         connect_timeout: gateway.connect_timeout,
         dns_cache: forward_proxy::dns_cache(&gateway.resolver),
         system_ca: &gateway.system_ca,
-        guard: guard::upstream(&gateway.allow, &gateway.never()),
+        allow: &gateway.allow,
+        never: gateway.never(),
     };
     of_profile(&upstream, profile)
 }
@@ -108,7 +111,8 @@ fn protocol_options(upstream: &Upstream<'_>, trust: &Trust, verified: bool) -> V
         };
         options.insert(name.to_owned(), value);
         if *trust == Trust::Plain {
-            options.insert("http_filters".to_owned(), json!([upstream.guard, filter::codec()]));
+            let guard = guard::upstream(upstream.allow, &upstream.never);
+            options.insert("http_filters".to_owned(), json!([guard, filter::codec()]));
         }
     }
     http_options(options)

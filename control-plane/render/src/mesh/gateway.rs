@@ -1,16 +1,11 @@
 //! What a gateway in a mesh is told.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use fairlead_wire::config::PluginConfig;
 use ipnet::IpNet;
 
-use crate::{Resolver, cluster::Upstream, guard, listener::Times};
+use crate::{Resolver, cluster::Upstream, listener::Times};
 
 /// What both gateways have in common.
 #[derive(Clone, Debug)]
@@ -74,13 +69,10 @@ impl MeshGateway {
         Upstream {
             connect_timeout: self.connect_timeout,
             dns_cache: super::dns_cache(&self.resolver),
-            system_ca: self.system_ca(),
-            guard: guard::upstream(&self.allow, &self.never),
+            system_ca: &self.system_ca,
+            allow: &self.allow,
+            never: self.never.clone(),
         }
-    }
-
-    fn system_ca(&self) -> &Path {
-        &self.system_ca
     }
 }
 
