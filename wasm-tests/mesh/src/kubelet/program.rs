@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
 };
 
@@ -69,7 +69,7 @@ impl Program {
     /// A port of it, as others in the cluster reach it.
     #[must_use]
     pub fn port(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.pod.address()), port)
+        self.pod.port(port)
     }
 }
 
@@ -136,7 +136,7 @@ fn probe(template: &Template, pod: &Pod) -> Result<impl Fn() -> Result + Send + 
         template.container("readinessProbe").and_then(|probe| probe.get("httpGet")).ok_or_else(wrong)?;
     let path = probe.get("path").and_then(Value::as_str).unwrap_or("/").to_owned();
     let port = probe.get("port").and_then(|port| template.port(port)).ok_or_else(wrong)?;
-    let address = SocketAddr::new(IpAddr::V4(pod.address()), port);
+    let address = pod.port(port);
     Ok(move || {
         let response = http::get(address, &path)?;
         if response.status < 400 { Ok(()) } else { response.expect(200).map(drop) }

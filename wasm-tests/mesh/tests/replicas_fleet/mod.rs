@@ -5,7 +5,7 @@
 
 use std::{
     ffi::OsStr,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{
         Arc,
@@ -208,7 +208,7 @@ impl Fleet {
 impl Replica {
     /// A port of it.
     pub fn port(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.pod.address()), port)
+        self.pod.port(port)
     }
 
     /// Waits until it serves.

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -38,7 +38,7 @@ impl Gateway {
     pub(super) fn start(mesh: &Mesh, pod: Pod, workers: u32) -> Result<Self> {
         identify(mesh, &pod)?;
         let pod = Arc::new(pod);
-        let probe = SocketAddr::new(IpAddr::V4(pod.address()), PROBES);
+        let probe = pod.port(PROBES);
         let ready = move || http::get(probe, "/healthz/ready")?.expect(200).map(drop);
         let agents = Arc::clone(&pod);
         let agent = Component::start_in_pod(&pod, move || agent(&agents, "router", workers, &[]), ready)?;
@@ -54,7 +54,7 @@ impl Gateway {
     /// A port of it, as others in the cluster reach it.
     #[must_use]
     pub fn port(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.pod.address()), port)
+        self.pod.port(port)
     }
 
     /// Agent and Envoy as one process, to take away and bring back as a container is restarted, with the same address.

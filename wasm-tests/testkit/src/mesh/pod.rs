@@ -8,7 +8,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::Write as _,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -108,6 +108,12 @@ impl Pod {
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
         self.ground.address
+    }
+
+    /// A port of it, as others in the cluster reach it.
+    #[must_use]
+    pub fn port(&self, port: u16) -> SocketAddr {
+        SocketAddr::from((self.ground.address, port))
     }
 
     /// Where its files lie on the machine: `etc`, `run`, `var`, `tmp`, and `work`, in which programs start.
