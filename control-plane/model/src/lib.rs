@@ -9,14 +9,18 @@ mod explain;
 mod grant;
 mod index;
 mod installation;
+mod pair;
 mod problem;
 mod profile;
+mod proxy;
 mod record;
 
 pub use explain::{Explanation, Verdict};
 pub use grant::{Endpoint, GrantSpec};
 pub use index::{CallPath, Changes, Index, Overview, ProfileChanges};
 pub use installation::{BUILT_IN_REFUSED, Installation};
+pub use pair::ClientPair;
 pub use problem::{Effect, Problem};
 pub use profile::{Profile, Trust};
+pub use proxy::Proxy;
 pub use record::Record;

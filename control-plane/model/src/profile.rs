@@ -6,6 +6,8 @@ use std::sync::{Arc, LazyLock};
 use fairlead_wire::{feed::short_sha256, profile::PREFIX};
 use serde::Serialize;
 
+use crate::{ClientPair, Proxy};
+
 /// One way of speaking to targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -13,6 +15,26 @@ pub struct Profile {
     pub id: String,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// What the gateway shows if the target asks for a certificate (AG §8.5); never with [`Trust::Plain`].
+    pub client: Option<Arc<ClientPair>>,
+    /// The proxy that targets are reached through.
+    pub proxy: Option<Proxy>,
+    /// Whether it needs a pinned twin, by which calls are replayed (design decision 10).
+    pub pinned: bool,
+}
+
+/// What a profile's id is made of: its canonical JSON. What is left out where it is as it mostly is came later.
+#[derive(Serialize)]
+struct Identity<'a> {
+    #[serde(flatten)]
+    trust: &'a Trust,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<&'a Proxy>,
+    /// `false` or nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<bool>,
 }
 
 /// Whose certificates are believed. Its canonical JSON makes the profile's id, so the order of variants and fields
@@ -48,12 +70,25 @@ impl Trust {
 }
 
 impl Profile {
-    /// The profile of this trust.
+    /// The profile of this trust, and nothing else.
     #[must_use]
     pub fn new(trust: Trust) -> Self {
+        Self::with(trust, None, None, true)
+    }
+
+    /// The profile of all that can be said.
+    #[must_use]
+    pub fn with(trust: Trust, client: Option<Arc<ClientPair>>, proxy: Option<Proxy>, pinned: bool) -> Self {
+        let client_id = client.as_deref().map(|client| client.fingerprint.as_str());
+        let identity = Identity {
+            trust: &trust,
+            client: client_id,
+            proxy: proxy.as_ref(),
+            pinned: (!pinned).then_some(false),
+        };
         // A map of strings has no way to fail; `Value` sorts its keys, which makes the JSON canonical.
-        let canonical = serde_json::to_value(&trust).unwrap_or_default().to_string();
-        Self { id: format!("{PREFIX}{}", short_sha256(canonical.as_bytes())), trust }
+        let canonical = serde_json::to_value(&identity).unwrap_or_default().to_string();
+        Self { id: format!("{PREFIX}{}", short_sha256(canonical.as_bytes())), trust, client, proxy, pinned }
     }
 
     /// The same, made once a process for what nearly all entries use.
