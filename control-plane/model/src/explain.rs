@@ -168,7 +168,7 @@ fn credential(route: &EgressRoute, needs: &Needs) -> String {
     match (&route.credential, needs.grant.as_deref().map(|grant| &grant.endpoint)) {
         (Credential::None, _) => "none".to_owned(),
         (Credential::Static(_), _) => "Authorization: Basic [redacted]".to_owned(),
-        (Credential::Grant(_), Some(Ok(Endpoint { url, trust }))) => {
+        (Credential::Grant(_), Some(Ok(Endpoint { url, trust, .. }))) => {
             let mut url = url.clone();
             // A query may hold a key.
             url.set_query(None);

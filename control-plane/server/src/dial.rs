@@ -1,10 +1,15 @@
 //! The control plane's own calls to the outside: one guarded dialler (design decision 13).
 //!
 //! It resolves names itself, refuses addresses that [`guard`] refuses, and verifies TLS as [`Trust`] says. One call is
-//! one connection and one exchange; it follows no redirects, so that whoever does asks again for each hop. Token
-//! endpoints use it today, specifications and CSRF endpoints later.
+//! one connection and one exchange; it follows no redirects, so that whoever does asks again for each hop. Token and
+//! CSRF endpoints use it today, specifications later.
+//!
+//! Through an outbound [`Proxy`] the name is the proxy's to resolve, so that only addresses written as such and
+//! `localhost` can be judged here (the model refuses our own names). The proxy itself is guarded as a target is: an
+//! Application may name one, and must not reach what it may not call.
 
 pub mod guard;
+mod proxy;
 pub mod resolve;
 mod tls;
 
@@ -14,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use fairlead_model::Trust;
+use fairlead_model::{ClientPair, Proxy, Trust};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Request, Response, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -56,6 +61,9 @@ pub enum DialError {
         /// The first address.
         address: IpAddr,
     },
+    /// Through a proxy this name would lead to the proxy itself.
+    #[error("{0} is not allowed through a proxy")]
+    RefusedName(String),
     /// No address took the connection.
     #[error("dial tcp {address}: {source}")]
     Connect {
@@ -64,9 +72,20 @@ pub enum DialError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The proxy did not connect.
+    #[error("proxy {proxy}: {reason}")]
+    Proxy {
+        /// Which.
+        proxy: Proxy,
+        /// What it says.
+        reason: String,
+    },
     /// TLS failed: chain, name or protocol.
     #[error("tls: {0}")]
     Tls(String),
+    /// The client certificate or its key cannot be used; nothing was sent.
+    #[error("{0}")]
+    Pair(String),
     /// The connection broke before an answer.
     #[error("{0}")]
     Exchange(hyper::Error),
@@ -127,6 +146,17 @@ impl Drop for Abort {
     }
 }
 
+/// How an endpoint is spoken to, beside its URL.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// Whose certificate is believed.
+    pub trust: &'a Trust,
+    /// What is shown if it asks for a certificate.
+    pub client: Option<&'a ClientPair>,
+    /// What it is reached through.
+    pub proxy: Option<&'a Proxy>,
+}
+
 /// Makes calls within the guard.
 pub struct Dialler {
     guard: Guard,
@@ -150,10 +180,10 @@ impl Dialler {
         &self,
         url: &Url,
         request: Request<Full<Bytes>>,
-        trust: &Trust,
+        manner: Manner<'_>,
         deadline: Instant,
     ) -> Result<Answer, DialError> {
-        timeout_at(deadline, self.exchange(url, request, trust, deadline))
+        timeout_at(deadline, self.exchange(url, request, manner, deadline))
             .await
             .map_err(|_| DialError::Timeout)?
     }
@@ -162,15 +192,18 @@ impl Dialler {
         &self,
         url: &Url,
         request: Request<Full<Bytes>>,
-        trust: &Trust,
+        manner: Manner<'_>,
         deadline: Instant,
     ) -> Result<Answer, DialError> {
         let tls = match url.scheme() {
             "http" => None,
-            "https" => Some(self.roots.client(trust).map_err(|e| DialError::Tls(e.to_string()))?),
+            "https" => Some(self.roots.client(manner.trust, manner.client)?),
             other => return Err(DialError::Scheme(other.to_owned())),
         };
-        let stream = self.connect(url).await?;
+        let stream = match manner.proxy {
+            None => self.connect(url).await?,
+            Some(proxy) => self.tunnel(url, proxy).await?,
+        };
         let Some(tls) = tls else { return exchange(stream, request, deadline).await };
         let name = match url.host().ok_or(DialError::NoHost)? {
             Host::Domain(name) => {
@@ -186,10 +219,15 @@ impl Dialler {
         exchange(stream, request, deadline).await
     }
 
-    /// Connects to the first allowed address that answers; literals are judged as names are (decision 26).
+    /// Connects to where the URL leads.
     async fn connect(&self, url: &Url) -> Result<TcpStream, DialError> {
         let port = url.port_or_known_default().ok_or(DialError::NoHost)?;
-        let (host, addresses) = match url.host().ok_or(DialError::NoHost)? {
+        self.reach(url.host().ok_or(DialError::NoHost)?, port).await
+    }
+
+    /// Connects to the first allowed address that answers; literals are judged as names are (decision 26).
+    async fn reach(&self, host: Host<&str>, port: u16) -> Result<TcpStream, DialError> {
+        let (host, addresses) = match host {
             Host::Domain(name) => (name.to_owned(), self.resolver.lookup(name).await?),
             Host::Ipv4(address) => (address.to_string(), vec![IpAddr::V4(address)]),
             Host::Ipv6(address) => (address.to_string(), vec![IpAddr::V6(address)]),
@@ -201,7 +239,11 @@ impl Dialler {
         let addresses = addresses.into_iter().map(|address| SocketAddr::new(address, port));
         for address in addresses.filter(|address| self.guard.allows(*address)) {
             match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    // One small request, one small answer: nothing is to wait for more to send.
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
                 Err(source) => failure = DialError::Connect { address, source },
             }
         }
@@ -216,6 +258,7 @@ where
     // Some servers know header names only as everybody spells them.
     let (mut sender, connection) = http1::Builder::new()
         .title_case_headers(true)
+        .max_buf_size(HEAD)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(DialError::Exchange)?;
@@ -227,6 +270,9 @@ where
     let response = sender.send_request(request).await.map_err(DialError::Exchange)?;
     Ok(Answer { response, deadline, _connection: connection })
 }
+
+/// The largest head of an answer, bytes.
+const HEAD: usize = 64 * 1024;
 
 /// A dialler for the configuration's targets; `never` are our own addresses.
 ///

@@ -13,7 +13,7 @@ use super::{
     target::{Target, TargetError},
     text,
 };
-use crate::{Effect, Endpoint, GrantSpec, Problem, Trust, grant::Identity};
+use crate::{Effect, Endpoint, GrantKind, GrantSpec, Problem, Trust, grant::Identity};
 
 type Compiled = (Credential, Option<GrantSpec>);
 
@@ -79,7 +79,7 @@ impl Compiler<'_> {
         let (endpoint, trust) = match self.token_endpoint(url) {
             Ok(parsed) => {
                 let trust = self.profile(parsed.scheme() == "https")?.trust.clone();
-                (Ok(Endpoint { url: parsed, trust: trust.clone() }), trust)
+                (Ok(Endpoint { url: parsed, trust: trust.clone(), proxy: None }), trust)
             }
             Err(refusal) => (Err(refusal), Trust::Plain),
         };
@@ -99,8 +99,10 @@ impl Compiler<'_> {
             id: identity.id(),
             secret: format!("{}/{}", secret.namespace, secret.name),
             endpoint,
-            client_id: text("clientId")?,
-            client_secret: text("clientSecret")?,
+            kind: GrantKind::ClientCredentials {
+                client_id: text("clientId")?,
+                client_secret: text("clientSecret")?,
+            },
             headers: parameters.headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
             query_parameters: parameters
                 .query

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fairlead_cases::cover;
-use fairlead_model::{GrantSpec, Installation, Trust};
+use fairlead_model::{GrantKind, GrantSpec, Installation, Trust};
 use fairlead_wire::{Reason, feed::Credential};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -40,7 +40,8 @@ fn a_grant_holds_what_the_broker_sends() {
     let (_, grant) = grant("https://user:x@token.example/t?a=1#f", json!({}));
     let endpoint = grant.endpoint.as_ref().unwrap();
     assert_eq!((endpoint.url.as_str(), &endpoint.trust), ("https://token.example/t?a=1", &Trust::System));
-    assert_eq!((grant.client_id.expose_secret(), grant.client_secret.expose_secret()), ("id", "c4n4ry"));
+    let GrantKind::ClientCredentials { client_id, client_secret } = &grant.kind else { panic!("{grant:?}") };
+    assert_eq!((client_id.expose_secret(), client_secret.expose_secret()), ("id", "c4n4ry"));
     assert_eq!((grant.headers[0].0.as_str(), grant.headers[0].1.expose_secret()), ("x-a", "1"));
     assert_eq!(
         (grant.query_parameters[0].0.as_str(), grant.query_parameters[0].1[0].expose_secret()),

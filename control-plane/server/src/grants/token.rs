@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fairlead_credential_injector::{applies, basic, query};
-use fairlead_model::GrantSpec;
+use fairlead_model::{GrantKind, GrantSpec};
 use fairlead_wire::{Reason, Refusal};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::dial::{Answer, Dialler};
+use crate::dial::{Answer, Dialler, Manner};
 
 /// How many redirects are followed.
 pub const REDIRECTS: usize = 10;
@@ -55,10 +55,11 @@ pub async fn fetch(dialler: &Dialler, spec: &GrantSpec, limits: Limits) -> Resul
     };
     add_parameters(&mut url, &spec.query_parameters);
     let (mut request, deadline) = (Outgoing::first(spec)?, Instant::now() + limits.timeout);
+    let manner = Manner { trust: &endpoint.trust, client: None, proxy: endpoint.proxy.as_ref() };
     for _ in 0..=REDIRECTS {
         let message = request.message(&url).map_err(|e| unreachable(e.to_string()))?;
         let answer = dialler
-            .send(&url, message, &endpoint.trust, deadline)
+            .send(&url, message, manner, deadline)
             .await
             .map_err(|e| unreachable(e.to_string()))?;
         match request.follow(&url, answer.head()).map_err(&unreachable)? {
@@ -92,7 +93,11 @@ struct Outgoing {
 
 impl Outgoing {
     fn first(spec: &GrantSpec) -> Result<Self, Refusal> {
-        let (id, secret) = (spec.client_id.expose_secret(), spec.client_secret.expose_secret());
+        let GrantKind::ClientCredentials { client_id, client_secret } = &spec.kind else {
+            let text = "failed to create token request: this kind of grant is not fetched yet";
+            return Err(Refusal::json(500, Reason::CredentialUnsupported, text));
+        };
+        let (id, secret) = (client_id.expose_secret(), client_secret.expose_secret());
         let mut headers = HeaderMap::new();
         let mut authorization = HeaderValue::from_str(&basic(id, secret)).map_err(|_| {
             let text = "failed to create token request: the client credentials fit no header";

@@ -11,7 +11,7 @@ use fairlead::{
     grants::broker::Broker,
     telemetry::metrics::Metrics,
 };
-use fairlead_model::{Endpoint, GrantSpec, Trust};
+use fairlead_model::{Endpoint, GrantKind, GrantSpec, Trust};
 use fairlead_wire::{
     Reason, Refusal,
     grant::{GrantAnswer, Granted},
@@ -58,9 +58,11 @@ impl Setup {
         GrantSpec {
             id: "g".to_owned(),
             secret: "kyma-system/s".to_owned(),
-            endpoint: Ok(Endpoint { url: url.parse().unwrap(), trust }),
-            client_id: "client id".to_owned().into(),
-            client_secret: "s€cret&~*".to_owned().into(),
+            endpoint: Ok(Endpoint { url: url.parse().unwrap(), trust, proxy: None }),
+            kind: GrantKind::ClientCredentials {
+                client_id: "client id".to_owned().into(),
+                client_secret: "s€cret&~*".to_owned().into(),
+            },
             headers: Vec::new(),
             query_parameters: Vec::new(),
         }
