@@ -37,6 +37,17 @@ pub struct PluginConfig {
     pub max_staleness_ms: u64,
     /// Where the client identity of an ingress request comes from.
     pub identity: IdentitySource,
+    /// The largest request body that is kept for a replay, bytes, where a route does not say (decision 22).
+    pub replay_bytes: u32,
+    /// The largest answer to a replay, bytes (decision 22).
+    pub replay_answer_bytes: u32,
+    /// Bytes that one worker keeps for replays at a time: request bodies and answers. Past it, bodies are not kept.
+    pub replay_budget: u32,
+    /// Milliseconds until response headers that routes have natively, 0 for no limit; the plugin needs it for replays
+    /// only.
+    pub headers_timeout_ms: u32,
+    /// How many calls of one Application a worker has at a time, where a route does not say; 0 for any number.
+    pub concurrency: u32,
 }
 
 impl Default for PluginConfig {
@@ -51,6 +62,11 @@ impl Default for PluginConfig {
             stale_warning_ms: 300_000,
             max_staleness_ms: 3_600_000,
             identity: IdentitySource::default(),
+            replay_bytes: 1024 * 1024,
+            replay_answer_bytes: 4 * 1024 * 1024,
+            replay_budget: 16 * 1024 * 1024,
+            headers_timeout_ms: 10_000,
+            concurrency: 1024,
         }
     }
 }

@@ -17,7 +17,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use crate::{Refusal, json};
+use crate::{Refusal, idle::Idle, json};
 
 /// Path under which the feed is served.
 pub const PATH: &str = "/feed/v1/";
@@ -176,7 +176,7 @@ pub enum EgressOutcome {
 }
 
 /// How to call a target, compiled: the plugin copies and looks nothing up.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EgressRoute {
     /// Cluster name of the transport profile ([`profile::PREFIX`](crate::profile::PREFIX)…).
@@ -207,6 +207,23 @@ pub struct EgressRoute {
     /// Milliseconds until response headers; absent: the installation's default; 0: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub headers_timeout_ms: Option<u32>,
+    /// Id of a second [grant](crate::grant), which carries [`csrf`](crate::grant::Granted::csrf) (AG §9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<String>,
+    /// A request is not sent again when the target rejects its grant (`spec.fairlead.replay.enabled: false`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_replay: bool,
+    /// The largest request body that is kept for a replay, bytes; absent:
+    /// [`PluginConfig::replay_bytes`](crate::config::PluginConfig::replay_bytes).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_bytes: Option<u32>,
+    /// How many calls of this Application one worker has at a time, 0 for any number; absent:
+    /// [`PluginConfig::concurrency`](crate::config::PluginConfig::concurrency).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// How long a stream may be idle; absent: five minutes (decision 21).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Idle>,
 }
 
 /// Values are secrets: only names are shown.
@@ -223,6 +240,7 @@ impl std::fmt::Debug for EgressRoute {
                 "query_parameters",
                 &self.query_parameters.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             )
+            .field("csrf", &self.csrf)
             .finish_non_exhaustive()
     }
 }
@@ -337,13 +355,9 @@ mod tests {
             profile: "fairlead.t.0123456789abcdef0123456789abcdef".to_owned(),
             tls: true,
             authority: "t.example".to_owned(),
-            base_path: String::new(),
-            query: String::new(),
-            encode_url: false,
             credential: Credential::Static("Basic c2VjcmV0".to_owned()),
             headers: vec![("x-key".to_owned(), "secret".to_owned())],
-            query_parameters: Vec::new(),
-            headers_timeout_ms: None,
+            ..EgressRoute::default()
         }
     }
 
@@ -363,6 +377,29 @@ mod tests {
         let refusal = EgressOutcome::Refusal(Refusal::empty(502, Reason::TargetUnsupported));
         let json = serde_json::to_string(&EgressRecord { manual: false, outcome: refusal }).unwrap();
         assert_eq!(json, r#"{"outcome":{"refusal":{"status":502,"reason":"target_unsupported"}}}"#);
+    }
+
+    #[test]
+    fn what_was_added_to_version_1_is_spelt_only_where_it_is_set() {
+        let route = EgressRoute {
+            profile: "p".to_owned(),
+            authority: "t".to_owned(),
+            csrf: Some("c".to_owned()),
+            no_replay: true,
+            replay_bytes: Some(1),
+            concurrency: Some(0),
+            idle: Some(Idle::Unlimited),
+            ..EgressRoute::default()
+        };
+        let json = serde_json::to_string(&route).unwrap();
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"profile":"p","authority":"t","credential":"none","csrf":"c","noReplay":true,"#,
+                r#""replayBytes":1,"concurrency":0,"idle":"none"}"#
+            )
+        );
+        assert_eq!(serde_json::from_str::<EgressRoute>(&json).unwrap(), route);
     }
 
     #[test]

@@ -38,12 +38,12 @@ pub enum GrantAnswer {
 }
 
 /// A grant. Lifetimes are relative to the moment the answer was made.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Granted {
     /// Rises with every new token of this id.
     pub serial: u64,
-    /// The complete value of the `Authorization` header.
+    /// The complete value of the `Authorization` header; empty where `csrf` is what was granted.
     pub authorization: String,
     /// Ask again after this many milliseconds, while the grant is still good. Absent: not before it is rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +51,26 @@ pub struct Granted {
     /// Do not use it after this many milliseconds. Absent: until it is rejected (AG §8.3, `expires_in` absent).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
+    /// What a CSRF endpoint gave (AG §9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<Csrf>,
+}
+
+/// A CSRF token and the session that it holds in.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Csrf {
+    /// Value of the header [`X-csrf-token`](crate::header::CSRF_TOKEN); may be empty.
+    pub token: String,
+    /// `name=value` of each `Set-Cookie`, in order, without attributes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cookies: Vec<String>,
+}
+
+impl std::fmt::Debug for Csrf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Csrf([redacted])")
+    }
 }
 
 impl std::fmt::Debug for Granted {
@@ -60,6 +80,7 @@ impl std::fmt::Debug for Granted {
             .field("authorization", &"[redacted]")
             .field("refresh_ms", &self.refresh_ms)
             .field("expires_ms", &self.expires_ms)
+            .field("csrf", &self.csrf)
             .finish()
     }
 }

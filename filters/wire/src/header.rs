@@ -17,6 +17,13 @@ pub const TARGET_STATUS: &str = "target-system-status";
 pub const INTERNAL_PREFIX: &str = "x-fairlead-";
 /// Where a caller's own value of a header that Envoy sets by itself waits, followed by that header's name.
 pub const KEPT_PREFIX: &str = "x-fairlead-kept-";
+/// Names the class of a route's idle time ([`crate::idle`]). Set by the plugin where it is not the default, removed by
+/// the route.
+pub const IDLE: &str = "x-fairlead-idle";
+/// The token against cross-site request forgery (AG §9).
+pub const CSRF_TOKEN: &str = "x-csrf-token";
+/// The address that a replay goes to, read by the [pinned twin](crate::profile::pinned) of a transport profile.
+pub const ORIGINAL_DST: &str = "x-envoy-original-dst-host";
 /// Milliseconds until response headers, understood and removed by Envoy's router.
 pub const HEADERS_TIMEOUT: &str = "x-envoy-upstream-rq-per-try-timeout-ms";
 

@@ -23,8 +23,12 @@ pub enum Reason {
     Ambiguous,
     /// The credential's or parameters' Secret does not exist (AG E8).
     SecretMissing,
-    /// The Secret exists but cannot be used (AG E9, E10, E19).
+    /// The Secret exists but cannot be used (AG E9, E10).
     SecretInvalid,
+    /// The Secret's client certificate and key cannot be used (AG E17, E19).
+    CertificateInvalid,
+    /// The outbound proxy cannot be used as it is named.
+    ProxyInvalid,
     /// `targetUrl` is not a URL (AG E11).
     TargetInvalid,
     /// `targetUrl` is empty or has a scheme other than http and https.
@@ -45,6 +49,12 @@ pub enum Reason {
     TokenEndpointStatus,
     /// The token endpoint's answer cannot be read (AG E15, E16).
     TokenEndpointAnswer,
+    /// The token endpoint failed too often: it is not asked for a while.
+    TokenEndpointLimited,
+    /// The CSRF endpoint did not answer (AG E21).
+    CsrfEndpointUnreachable,
+    /// The CSRF endpoint answered with another status than 200 (AG E20).
+    CsrfEndpointStatus,
     /// The control plane does not know the grant that the plugin asked for; the record is being replaced.
     GrantUnknown,
     /// The grant was not there in time.
@@ -59,6 +69,12 @@ pub enum Reason {
     Stale,
     /// Too many requests are held already.
     TooManyHeld,
+    /// As many calls of the Application as it may have at a time are in progress.
+    ConcurrencyLimited,
+    /// The target rejected the grant, and no newer one or no second answer could be had (AG §11).
+    ReplayFailed,
+    /// The second answer, after the target rejected the first attempt's grant, is too large to be held.
+    ReplayAnswerTooLarge,
     /// Envoy does not know the transport profile yet (design decision 12).
     ProfileMissing,
     /// The request did not pass the plugin.
@@ -90,6 +106,8 @@ pub const REASONS: &[(Reason, &str)] = &[
     (Reason::Ambiguous, "ambiguous"),
     (Reason::SecretMissing, "secret_missing"),
     (Reason::SecretInvalid, "secret_invalid"),
+    (Reason::CertificateInvalid, "certificate_invalid"),
+    (Reason::ProxyInvalid, "proxy_invalid"),
     (Reason::TargetInvalid, "target_invalid"),
     (Reason::TargetUnsupported, "target_unsupported"),
     (Reason::TargetRefused, "target_refused"),
@@ -100,6 +118,9 @@ pub const REASONS: &[(Reason, &str)] = &[
     (Reason::TokenEndpointUnreachable, "token_endpoint_unreachable"),
     (Reason::TokenEndpointStatus, "token_endpoint_status"),
     (Reason::TokenEndpointAnswer, "token_endpoint_answer"),
+    (Reason::TokenEndpointLimited, "token_endpoint_limited"),
+    (Reason::CsrfEndpointUnreachable, "csrf_endpoint_unreachable"),
+    (Reason::CsrfEndpointStatus, "csrf_endpoint_status"),
     (Reason::GrantUnknown, "grant_unknown"),
     (Reason::GrantTimeout, "grant_timeout"),
     (Reason::GrantLimited, "grant_limited"),
@@ -107,6 +128,9 @@ pub const REASONS: &[(Reason, &str)] = &[
     (Reason::Cold, "cold"),
     (Reason::Stale, "stale"),
     (Reason::TooManyHeld, "too_many_held"),
+    (Reason::ConcurrencyLimited, "concurrency_limited"),
+    (Reason::ReplayFailed, "replay_failed"),
+    (Reason::ReplayAnswerTooLarge, "replay_answer_too_large"),
     (Reason::ProfileMissing, "profile_missing"),
     (Reason::NotRouted, "not_routed"),
     (Reason::CertificateMissing, "certificate_missing"),

@@ -141,12 +141,9 @@ fn records(bed: &Bed) -> Vec<(String, EgressRecord)> {
             tls: case.tls,
             authority: case.authority(bed),
             base_path: "/api".to_owned(),
-            query: String::new(),
             encode_url: true,
             credential: case.credential(),
-            headers: Vec::new(),
-            query_parameters: Vec::new(),
-            headers_timeout_ms: None,
+            ..EgressRoute::default()
         };
         let record = EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) };
         (format!("app-{number}/{}/api", case.service()), record)

@@ -156,7 +156,7 @@ pub(crate) fn bearer(id: &str) -> String {
 }
 
 fn granted(id: &str) -> String {
-    let granted = grant::Granted { serial: 1, authorization: bearer(id), refresh_ms: None, expires_ms: None };
+    let granted = grant::Granted { serial: 1, authorization: bearer(id), ..grant::Granted::default() };
     serde_json::to_string(&grant::GrantAnswer::Granted(granted)).unwrap_or_default()
 }
 

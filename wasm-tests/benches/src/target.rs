@@ -155,15 +155,11 @@ fn acceptor(authority: &Authority, name: &str) -> Result<TlsAcceptor> {
 pub(crate) fn record(bed: &Bed, application: &str, number: usize) -> (String, EgressRecord) {
     let route = EgressRoute {
         profile: bed.plain.id.clone(),
-        tls: false,
         authority: format!("{application}.{DOMAIN}:{}", bed.targets.plain),
         base_path: "/api".to_owned(),
-        query: String::new(),
         encode_url: true,
         credential: Credential::Static(format!("Basic {number:040}")),
-        headers: Vec::new(),
-        query_parameters: Vec::new(),
-        headers_timeout_ms: None,
+        ..EgressRoute::default()
     };
     let record = EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) };
     (format!("{application}/svc/api"), record)

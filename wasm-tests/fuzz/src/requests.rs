@@ -167,6 +167,7 @@ fn egress(encode_url: bool) -> EgressRecord {
         headers: vec![("x-added".to_owned(), "value".to_owned())],
         query_parameters: vec![("key".to_owned(), vec!["1".to_owned(), "2".to_owned()])],
         headers_timeout_ms: Some(1000),
+        ..EgressRoute::default()
     };
     EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) }
 }

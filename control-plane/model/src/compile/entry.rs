@@ -69,6 +69,7 @@ impl<'a> Compiler<'a> {
             headers: parameters.headers,
             query_parameters: parameters.query,
             headers_timeout_ms: self.headers_timeout(),
+            ..EgressRoute::default()
         };
         let secrets = std::mem::take(&mut self.secrets);
         let needs = Needs { profile, grant: grant.map(Arc::new), secrets: secrets.into(), revoked: false };

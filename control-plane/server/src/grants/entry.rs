@@ -151,6 +151,7 @@ impl Held {
             authorization: self.authorization.expose_secret().to_owned(),
             refresh_ms: self.life.map(|life| milliseconds(life.refresh.saturating_sub(age).max(ASK_AGAIN))),
             expires_ms: self.life.map(|life| milliseconds(life.end.saturating_sub(age))),
+            csrf: None,
         }
     }
 }

@@ -31,12 +31,8 @@ fn route() -> EgressRoute {
         tls: true,
         authority: "t:8443".into(),
         base_path: "/base".into(),
-        query: String::new(),
         encode_url: true,
-        credential: Credential::None,
-        headers: Vec::new(),
-        query_parameters: Vec::new(),
-        headers_timeout_ms: None,
+        ..EgressRoute::default()
     }
 }
 

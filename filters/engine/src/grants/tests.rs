@@ -7,8 +7,14 @@ use super::*;
 
 fn granted(serial: u64, refresh_ms: Option<u64>, expires_ms: Option<u64>) -> Vec<u8> {
     let authorization = format!("Bearer {serial}");
-    serde_json::to_vec(&GrantAnswer::Granted(Granted { serial, authorization, refresh_ms, expires_ms }))
-        .unwrap()
+    serde_json::to_vec(&GrantAnswer::Granted(Granted {
+        serial,
+        authorization,
+        refresh_ms,
+        expires_ms,
+        csrf: None,
+    }))
+    .unwrap()
 }
 
 fn served(body: &[u8]) -> Answer<'_> {

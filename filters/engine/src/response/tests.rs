@@ -1,7 +1,7 @@
 use std::{cell::Cell, collections::BTreeMap};
 
 use fairlead_cases::cover;
-use fairlead_wire::feed::{Credential, EgressOutcome, EgressRoute};
+use fairlead_wire::feed::{EgressOutcome, EgressRoute};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -35,12 +35,8 @@ fn egress() -> Exchange {
         tls: true,
         authority: "t".into(),
         base_path: "/api/v1".into(),
-        query: String::new(),
         encode_url: true,
-        credential: Credential::None,
-        headers: Vec::new(),
-        query_parameters: Vec::new(),
-        headers_timeout_ms: None,
+        ..EgressRoute::default()
     };
     let entry = Rc::new(Egress::from(EgressOutcome::Route(Box::new(route))));
     Exchange::new(b"app/svc/api/v1/x".to_vec(), 7, Some(entry))

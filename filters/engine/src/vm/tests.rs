@@ -16,15 +16,9 @@ fn config() -> PluginConfig {
 fn record(grant: &str) -> EgressRecord {
     let route = EgressRoute {
         profile: "fairlead.t.0".to_owned(),
-        tls: false,
         authority: "t".to_owned(),
-        base_path: String::new(),
-        query: String::new(),
-        encode_url: false,
         credential: Credential::Grant(grant.to_owned()),
-        headers: Vec::new(),
-        query_parameters: Vec::new(),
-        headers_timeout_ms: None,
+        ..EgressRoute::default()
     };
     EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) }
 }
@@ -142,6 +136,7 @@ fn a_request_that_waits_again_gets_no_second_time() {
             authorization: "Bearer".to_owned(),
             refresh_ms: None,
             expires_ms: Some(0),
+            csrf: None,
         };
         assert_eq!(contexts(&granted(&mut vm, "g", now, &GrantAnswer::Granted(short))), [1]);
     };
@@ -156,8 +151,7 @@ fn grant_answers_all_who_wait_for_it_and_nobody_else() {
     vm.session_mut().hold(2, WaitFor::Grant("other"), 0).unwrap();
     vm.session_mut().hold(3, WaitFor::Grant("g"), 0).unwrap();
     assert_eq!(sent(&mut vm, 0), [Purpose::Grant("g".into()), Purpose::Grant("other".into())]);
-    let good =
-        Granted { serial: 1, authorization: "Bearer x".to_owned(), refresh_ms: None, expires_ms: None };
+    let good = Granted { serial: 1, authorization: "Bearer x".to_owned(), ..Granted::default() };
     assert_eq!(contexts(&granted(&mut vm, "g", 1, &GrantAnswer::Granted(good))), [1, 3]);
     assert!(matches!(vm.session().grants(2).grant("g"), GrantState::Ready(b"Bearer x")));
     let refusal = Refusal::json(502, Reason::TokenEndpointStatus, "x");
@@ -186,7 +180,7 @@ fn grant_whose_record_changed_is_dropped_and_who_waits_looks_again() {
     sent(&mut vm, 0);
     let released = feed(&mut vm, 1, &poll(false, 2, vec![keyed("h")]));
     assert_eq!(released, [Release { context: 1, answer: None }]);
-    let late = Granted { serial: 1, authorization: "Bearer".to_owned(), refresh_ms: None, expires_ms: None };
+    let late = Granted { serial: 1, authorization: "Bearer".to_owned(), ..Granted::default() };
     assert_eq!(granted(&mut vm, "g", 2, &GrantAnswer::Granted(late)), []);
     assert!(matches!(vm.session().grants(3).grant("g"), GrantState::Missing));
 }
@@ -246,8 +240,7 @@ fn sharing() -> (Vm<Egress>, Host) {
     complete(&mut vm, 0, "g");
     vm.session_mut().hold(1, WaitFor::Grant("g"), 0).unwrap();
     sent(&mut vm, 0);
-    let good =
-        Granted { serial: 1, authorization: "Bearer x".to_owned(), refresh_ms: None, expires_ms: None };
+    let good = Granted { serial: 1, authorization: "Bearer x".to_owned(), ..Granted::default() };
     let body = serde_json::to_vec(&GrantAnswer::Granted(good)).unwrap();
     let answer = Answer::Served { status: 200, body: &body };
     assert_eq!(contexts(&vm.answered(Purpose::Grant("g".into()), 1, answer, &host)), [1]);

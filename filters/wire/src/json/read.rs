@@ -9,7 +9,8 @@ use crate::{
         Credential, EgressOutcome, EgressRecord, EgressRoute, Hashes, IngressRecord, Keyed, Organization,
         Poll, Records, Sink,
     },
-    grant::{GrantAnswer, Granted},
+    grant::{Csrf, GrantAnswer, Granted},
+    idle::Idle,
 };
 
 /// Reads the answer to a poll.
@@ -156,6 +157,11 @@ pub fn read_config(json: &[u8]) -> Result<PluginConfig> {
                 "maxHeld" => config.max_held = value.number()?,
                 "staleWarningMs" => config.stale_warning_ms = value.number()?,
                 "maxStalenessMs" => config.max_staleness_ms = value.number()?,
+                "replayBytes" => config.replay_bytes = value.number()?,
+                "replayAnswerBytes" => config.replay_answer_bytes = value.number()?,
+                "replayBudget" => config.replay_budget = value.number()?,
+                "headersTimeoutMs" => config.headers_timeout_ms = value.number()?,
+                "concurrency" => config.concurrency = value.number()?,
                 "identity" => {
                     config.identity = variant(value, |name, _| match name {
                         "xfcc" => Ok(IdentitySource::Xfcc),
@@ -222,18 +228,7 @@ fn outcome_of(name: &str, content: Option<&mut Cursor<'_>>) -> Result<EgressOutc
 
 fn route(cursor: &mut Cursor<'_>) -> Result<EgressRoute> {
     let (mut profile, mut authority) = (None, None);
-    let mut route = EgressRoute {
-        profile: String::new(),
-        tls: false,
-        authority: String::new(),
-        base_path: String::new(),
-        query: String::new(),
-        encode_url: false,
-        credential: Credential::None,
-        headers: Vec::new(),
-        query_parameters: Vec::new(),
-        headers_timeout_ms: None,
-    };
+    let mut route = EgressRoute::default();
     cursor.object(&mut |name, value| {
         match name {
             "profile" => profile = Some(value.string()?),
@@ -248,6 +243,11 @@ fn route(cursor: &mut Cursor<'_>) -> Result<EgressRoute> {
                 route.query_parameters = list(value, |one| one.pair(Cursor::string, strings))?;
             }
             "headersTimeoutMs" => route.headers_timeout_ms = optional(value, Cursor::number)?,
+            "csrf" => route.csrf = optional(value, Cursor::string)?,
+            "noReplay" => route.no_replay = value.bool()?,
+            "replayBytes" => route.replay_bytes = optional(value, Cursor::number)?,
+            "concurrency" => route.concurrency = optional(value, Cursor::number)?,
+            "idle" => route.idle = optional(value, idle)?,
             _ => pass(value)?,
         }
         Ok(())
@@ -268,6 +268,13 @@ fn credential(name: &str, content: Option<&mut Cursor<'_>>) -> Result<Credential
     }
 }
 
+fn idle(cursor: &mut Cursor<'_>) -> Result<Idle> {
+    variant(cursor, |name, content| match content {
+        None => Idle::from_word(name).ok_or_else(|| unknown(name)),
+        Some(_) => Err(unknown(name)),
+    })
+}
+
 fn refusal(cursor: &mut Cursor<'_>) -> Result<Refusal> {
     let (mut status, mut reason, mut body, mut retry_after) = (None, None, String::new(), None);
     cursor.object(&mut |name, value| {
@@ -284,19 +291,34 @@ fn refusal(cursor: &mut Cursor<'_>) -> Result<Refusal> {
 }
 
 fn granted(cursor: &mut Cursor<'_>) -> Result<Granted> {
-    let (mut serial, mut authorization, mut refresh_ms, mut expires_ms) = (None, None, None, None);
+    let (mut serial, mut authorization) = (None, None);
+    let (mut refresh_ms, mut expires_ms, mut csrf) = (None, None, None);
     cursor.object(&mut |name, value| {
         match name {
             "serial" => serial = Some(value.number()?),
             "authorization" => authorization = Some(value.string()?),
             "refreshMs" => refresh_ms = optional(value, Cursor::number)?,
             "expiresMs" => expires_ms = optional(value, Cursor::number)?,
+            "csrf" => csrf = optional(value, csrf_of)?,
             _ => pass(value)?,
         }
         Ok(())
     })?;
     let (serial, authorization) = (needed(serial, "serial")?, needed(authorization, "authorization")?);
-    Ok(Granted { serial, authorization, refresh_ms, expires_ms })
+    Ok(Granted { serial, authorization, refresh_ms, expires_ms, csrf })
+}
+
+fn csrf_of(cursor: &mut Cursor<'_>) -> Result<Csrf> {
+    let (mut token, mut cookies) = (None, Vec::new());
+    cursor.object(&mut |name, value| {
+        match name {
+            "token" => token = Some(value.string()?),
+            "cookies" => cookies = strings(value)?,
+            _ => pass(value)?,
+        }
+        Ok(())
+    })?;
+    Ok(Csrf { token: needed(token, "token")?, cookies })
 }
 
 fn organization_of(cursor: &mut Cursor<'_>) -> Result<Organization> {

@@ -54,14 +54,18 @@ const TEXTS: &[&str] = &[
     r#"{"manual":true,"outcome":{"route":{"profile":"p","tls":true,"authority":"t","basePath":"/b","query":"q","encodeUrl":true,"credential":{"static":"Basic x"},"headers":[["a","b"],["c","d"]],"queryParameters":[["k",["v","w"]],["l",[]]],"headersTimeoutMs":0}}}"#,
     r#"{"outcome":{"route":{"profile":"p","authority":"t","credential":"none","headersTimeoutMs":null,"later":1}}}"#,
     r#"{"outcome":{"route":{"profile":"p","authority":"t","credential":{"grant":"id"}}}}"#,
+    r#"{"outcome":{"route":{"profile":"p","authority":"t","csrf":"c","noReplay":true,"replayBytes":1,"concurrency":0,"idle":"30s"}}}"#,
+    r#"{"outcome":{"route":{"profile":"p","authority":"t","csrf":null,"replayBytes":null,"concurrency":null,"idle":null}}}"#,
     r#"{"outcome":{"refusal":{"status":404,"reason":"unknown_service","body":"{\"code\":404}\n","retryAfter":3}}}"#,
     r#"{"commonNames":["a","b"],"organization":{"organization":"o","unit":"u"},"sink":{"profile":"p","authority":"s:80","publishPath":"/publish"}}"#,
     r#"{"commonNames":[],"organization":null}"#,
     r#""unknown""#,
     r#"{"granted":{"serial":3,"authorization":"Bearer x","refreshMs":5,"expiresMs":null}}"#,
+    r#"{"granted":{"serial":4,"authorization":"","csrf":{"token":"t","cookies":["a=b","c"]}}}"#,
+    r#"{"granted":{"serial":4,"authorization":"","csrf":{"token":"","later":[]}}}"#,
     r#"{"refused":{"status":502,"reason":"token_endpoint_status"}}"#,
     r#"{}"#,
-    r#"{"hosts":["a"],"listeners":{"8080":"manual","8082":"ucl","1":"route","2":"identify"},"serverNameMatched":true,"control":{"cluster":"c","authority":"a","waitMs":1,"pageBytes":2},"holdMs":3,"maxHeld":4,"staleWarningMs":5,"maxStalenessMs":6,"identity":"connection"}"#,
+    r#"{"hosts":["a"],"listeners":{"8080":"manual","8082":"ucl","1":"route","2":"identify"},"serverNameMatched":true,"control":{"cluster":"c","authority":"a","waitMs":1,"pageBytes":2},"holdMs":3,"maxHeld":4,"staleWarningMs":5,"maxStalenessMs":6,"replayBytes":7,"replayAnswerBytes":8,"replayBudget":9,"headersTimeoutMs":11,"concurrency":10,"identity":"connection"}"#,
 ];
 
 #[test]

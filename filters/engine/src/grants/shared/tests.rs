@@ -77,7 +77,8 @@ fn due(table: &mut GrantTable, now_ms: u64, host: &Host) -> (usize, usize) {
 /// The control plane gives grant `serial`, which is due for a refresh after 5 s and over after 9 s.
 fn given(table: &mut GrantTable, serial: u64, now_ms: u64, needed: bool, host: &Host) {
     let authorization = format!("Bearer {serial}");
-    let granted = Granted { serial, authorization, refresh_ms: Some(5_000), expires_ms: Some(9_000) };
+    let granted =
+        Granted { serial, authorization, refresh_ms: Some(5_000), expires_ms: Some(9_000), csrf: None };
     let body = serde_json::to_vec(&GrantAnswer::Granted(granted)).unwrap();
     let answer = Answer::Served { status: 200, body: &body };
     assert_eq!(table.answered("g", now_ms, answer, true, needed), Outcome::Ready);
