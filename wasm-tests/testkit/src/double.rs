@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 use crate::{
     Error, Result,
+    canary::Canary,
     error::Doing as _,
-    external::{admin::Counts, options::Ready, record::Recorded, settings::Settings},
+    external::{admin::Counts, options::Ready, record::Recorded, running::Ended, settings::Settings},
     http::{self, Request},
     process::{self, Process},
     wait,
@@ -85,6 +86,20 @@ impl Double {
         Ok(Self { process, directory, ready })
     }
 
+    /// Lets whatever it issues (tokens, CSRF tokens, session cookies) begin with a new secret of `canary`.
+    ///
+    /// # Errors
+    /// The double does not answer, or the machine has no randomness.
+    pub fn plant(&self, canary: &mut Canary) -> Result {
+        let (token, csrf, cookie) =
+            (canary.make("token")?, canary.make("csrf-token")?, canary.make("csrf-cookie")?);
+        self.change(|settings| {
+            settings.token.prefix = token;
+            settings.csrf.token_prefix = csrf;
+            settings.csrf.cookie_prefix = cookie;
+        })
+    }
+
     /// The address of a listener ([`external::listen`](crate::external::listen)) on the first bind address.
     ///
     /// # Errors
@@ -99,7 +114,7 @@ impl Double {
     /// # Errors
     /// There is none of this name.
     pub fn url(&self, listener: &str) -> Result<String> {
-        let scheme = if matches!(listener, "http" | "sink") { "http" } else { "https" };
+        let scheme = if matches!(listener, "http" | "sink" | "proxy") { "http" } else { "https" };
         Ok(format!("{scheme}://{}", self.address(listener)?))
     }
 
@@ -212,6 +227,45 @@ impl Double {
     /// The double does not answer.
     pub fn revoke_tokens(&self) -> Result {
         self.admin(&Request::new("POST", "/token/revoke")).map(|_| ())
+    }
+
+    /// Lets one token end.
+    ///
+    /// # Errors
+    /// The double does not answer.
+    pub fn revoke_token(&self, token: &str) -> Result {
+        let token = utf8_percent_encode(token, NON_ALPHANUMERIC);
+        self.admin(&Request::new("POST", format!("/token/revoke?token={token}"))).map(|_| ())
+    }
+
+    /// Lets every CSRF session end.
+    ///
+    /// # Errors
+    /// The double does not answer.
+    pub fn revoke_sessions(&self) -> Result {
+        self.admin(&Request::new("POST", "/csrf/revoke")).map(|_| ())
+    }
+
+    /// Lets the answer that waits at this gate (`/gate/{name}/{n}`) go on with its next event.
+    ///
+    /// # Errors
+    /// The double does not answer.
+    pub fn open_gate(&self, name: &str) -> Result {
+        let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+        self.admin(&Request::new("POST", format!("/gate?name={name}"))).map(|_| ())
+    }
+
+    /// Waits until the answer to a recorded request has ended; whether it was sent to its end. False: the peer went
+    /// away.
+    ///
+    /// # Errors
+    /// It is still on its way after `limit`.
+    pub fn wait_ended(&self, id: u64, limit: Duration) -> Result<bool> {
+        wait::attempt("the end of an answer", limit, || {
+            let ended: Vec<Ended> = self.admin(&Request::new("GET", "/ended"))?.json()?;
+            let found = ended.iter().find(|ended| ended.id == id).map(|ended| ended.complete);
+            found.ok_or_else(|| Error::new(format!("request {id} is still being answered")))
+        })
     }
 
     fn admin(&self, request: &Request) -> Result<http::Response> {

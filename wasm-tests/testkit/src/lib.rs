@@ -20,5 +20,6 @@ pub mod oauth;
 pub mod process;
 pub mod resources;
 pub mod wait;
+pub mod websocket;
 
 pub use error::{Error, Result};

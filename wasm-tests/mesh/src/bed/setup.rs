@@ -40,10 +40,8 @@ impl Setup {
         let setup =
             double::Setup { binds: vec![IpAddr::V4(EXTERNAL)], dns: Vec::new(), ..double::Setup::default() };
         let mut canary = Canary::default();
-        // Whatever the double issues begins with it.
-        let token = canary.make("token")?;
         let double = Double::start(&setup)?;
-        double.change(|settings| settings.token.prefix = token)?;
+        double.plant(&mut canary)?;
         for name in ["example.test", "*.example.test"] {
             mesh.names().set(name, &[EXTERNAL]);
         }

@@ -32,10 +32,8 @@ pub struct Seed {
 impl Seed {
     pub(super) fn new() -> Result<Self> {
         let mut canary = Canary::default();
-        // Whatever the double issues begins with it.
-        let token = canary.make("token")?;
         let double = Double::start(&Setup::default())?;
-        double.change(|settings| settings.token.prefix = token)?;
+        double.plant(&mut canary)?;
         Ok(Self {
             double,
             canary,

@@ -5,13 +5,22 @@
 //! | `GET /recorded?listener=&method=&path=&prefix=&after=` | recorded requests, oldest first; `path` is exact, `prefix` of the path, `after` an id |
 //! | `DELETE /recorded` | forgets them |
 //! | `GET /settings`, `PUT /settings` | [`Settings`], whole |
-//! | `GET /counts` | token requests, tokens issued, connections accepted, DNS questions by name |
-//! | `POST /token/revoke` | every token ends |
+//! | `GET /counts` | [`Counts`] |
+//! | `GET /ended` | how answers ended, oldest first: [`Ended`](super::running::Ended) |
+//! | `POST /gate?name=&permits=` | lets an answer that waits at this gate go on |
+//! | `POST /token/revoke?token=` | this token ends, or all |
+//! | `POST /csrf/revoke` | every CSRF session ends |
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::{answer::Answer, record::Recorded, settings::Settings, state::State, token::form};
+use super::{
+    answer::Answer,
+    record::Recorded,
+    settings::Settings,
+    state::{Judged, State},
+    token::form,
+};
 
 /// What the double counted since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +33,12 @@ pub struct Counts {
     pub connections: u64,
     /// DNS questions by name.
     pub dns: BTreeMap<String, u64>,
+    /// Token requests by path.
+    pub token_requests_at: BTreeMap<String, u64>,
+    /// Calls of the CSRF endpoint.
+    pub csrf_requests: u64,
+    /// Requests to guarded paths, by path.
+    pub judged: BTreeMap<String, Judged>,
 }
 
 /// The answer to an admin call.
@@ -42,13 +57,34 @@ pub fn answer(state: &State, request: &Recorded) -> Answer {
             tokens: state.tokens.issued(),
             connections: state.connections(),
             dns: state.queries(),
+            token_requests_at: state.tokens.requests_at(),
+            csrf_requests: state.csrf.fetches(),
+            judged: state.judged(),
         }),
+        ("GET", "/ended") => Answer::json(&state.ends().all()),
+        ("POST", "/gate") => {
+            let permits = parameter(request, "permits").and_then(|permits| permits.parse().ok());
+            state.gates.open(&parameter(request, "name").unwrap_or_default(), permits.unwrap_or(1));
+            Answer::status(204)
+        }
         ("POST", "/token/revoke") => {
-            state.tokens.revoke();
+            match parameter(request, "token") {
+                Some(token) => state.tokens.revoke_one(&token),
+                None => state.tokens.revoke(),
+            }
+            Answer::status(204)
+        }
+        ("POST", "/csrf/revoke") => {
+            state.csrf.revoke();
             Answer::status(204)
         }
         _ => Answer::with(404, "text/plain", "no such admin call\n"),
     }
+}
+
+fn parameter(request: &Recorded, name: &str) -> Option<String> {
+    let mut pairs = form(request.query().unwrap_or_default()).into_iter();
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
 fn recorded(state: &State, request: &Recorded) -> Answer {

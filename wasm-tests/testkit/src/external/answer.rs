@@ -1,22 +1,34 @@
 //! An answer before it is put on the wire.
 
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
+
+use super::{gate::Gate, running::Running};
 
 /// What the double does about a request.
 #[derive(Debug)]
 pub struct Answer {
     /// How long it waits first.
     pub delay: Duration,
-    /// Informational statuses ahead of the final one; HTTP/1.1 only.
-    pub early: Vec<u16>,
+    /// Informational answers ahead of the final one, each with its header lines; HTTP/1.1 only.
+    pub early: Vec<(u16, Vec<(Bytes, Bytes)>)>,
+    /// Before each byte of the head; HTTP/1.1 only.
+    pub head_pause: Duration,
     /// Status.
     pub status: u16,
     /// Header lines, without framing.
     pub headers: Vec<(Bytes, Bytes)>,
     /// The body.
     pub body: Body,
+    /// Trailer lines; the body then has no content length.
+    pub trailers: Vec<(Bytes, Bytes)>,
+    /// Notices how it ends.
+    pub running: Running,
 }
 
 /// The body of an answer.
@@ -24,8 +36,10 @@ pub struct Answer {
 pub enum Body {
     /// These bytes.
     Full(Bytes),
-    /// So many bytes, made as they are sent, with a content length.
+    /// So many bytes, made as they are sent, with a content length: byte `n` is `n % 251`.
     Sized(u64),
+    /// The same without a content length.
+    Flow(u64),
     /// Chunks with a pause before each, without a content length.
     Drip {
         /// How many chunks are left.
@@ -34,6 +48,24 @@ pub enum Body {
         pause: Duration,
         /// The bytes of one chunk.
         chunk: Bytes,
+    },
+    /// These bytes one by one, with a pause before each and a content length.
+    Trickle {
+        /// What is left.
+        rest: Bytes,
+        /// Before each.
+        pause: Duration,
+    },
+    /// Server-sent events, numbered from 1, without a content length.
+    Events {
+        /// The next one's number.
+        next: u64,
+        /// The last one's.
+        last: u64,
+        /// Before each.
+        pause: Duration,
+        /// Before each but the first, it must open.
+        gate: Option<Arc<Gate>>,
     },
     /// A content length of `announced`, then only so many bytes and the end of the connection.
     Truncated {
@@ -46,10 +78,18 @@ pub enum Body {
     Reset,
     /// 101; what comes afterwards is sent back. HTTP/1.1 only.
     Upgrade,
+    /// 101; what comes afterwards is spoken by [`websocket`](super::websocket). HTTP/1.1 only.
+    WebSocket,
+    /// What comes afterwards goes to this address, and back. HTTP/1.1 only.
+    Tunnel(SocketAddr),
 }
 
-/// One piece of [`Body::Sized`].
-static PIECE: [u8; 64 * 1024] = [b'x'; 64 * 1024];
+/// Period of the bytes of [`Body::Sized`]: a prime, so that a piece in the wrong place shows.
+pub const PERIOD: u64 = 251;
+
+/// One piece of [`Body::Sized`]: whole periods.
+static PIECE: LazyLock<Bytes> =
+    LazyLock::new(|| (0..64 * 1024 / PERIOD * PERIOD).map(|at| (at % PERIOD) as u8).collect());
 
 impl Answer {
     /// A status without anything.
@@ -58,9 +98,12 @@ impl Answer {
         Self {
             delay: Duration::ZERO,
             early: Vec::new(),
+            head_pause: Duration::ZERO,
             status,
             headers: Vec::new(),
             body: Body::Full(Bytes::new()),
+            trailers: Vec::new(),
+            running: Running::default(),
         }
     }
 
@@ -94,35 +137,66 @@ impl Answer {
         self.body = body;
         self
     }
-}
 
-impl Body {
     /// Content length to announce.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
+        self.body.length().filter(|_| self.trailers.is_empty())
+    }
+}
+
+impl Body {
+    fn length(&self) -> Option<u64> {
         match self {
-            Self::Full(bytes) => Some(bytes.len() as u64),
+            Self::Full(bytes) | Self::Trickle { rest: bytes, .. } => Some(bytes.len() as u64),
             Self::Sized(length) => Some(*length),
             Self::Truncated { announced, .. } => Some(*announced),
-            Self::Drip { .. } | Self::Reset | Self::Upgrade => None,
+            Self::Flow(_) | Self::Drip { .. } | Self::Events { .. } => None,
+            Self::Reset | Self::Upgrade | Self::WebSocket | Self::Tunnel(_) => None,
         }
+    }
+
+    /// Whether the first piece may be long in coming, so that the head must not wait for it.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Drip { .. } | Self::Trickle { .. } | Self::Events { .. })
     }
 
     /// The next piece, after its pause.
     pub async fn next(&mut self) -> Option<Bytes> {
         match self {
             Self::Full(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-            Self::Sized(left) | Self::Truncated { sent: left, .. } => {
+            // Every piece but the last is whole periods, so each begins with 0.
+            Self::Sized(left) | Self::Flow(left) | Self::Truncated { sent: left, .. } => {
                 let size = usize::try_from(*left).unwrap_or(usize::MAX).min(PIECE.len());
                 *left -= size as u64;
-                PIECE.get(..size).filter(|piece| !piece.is_empty()).map(Bytes::from_static)
+                Some(PIECE.slice(..size)).filter(|piece| !piece.is_empty())
             }
             Self::Drip { count, pause, chunk } => {
                 *count = count.checked_sub(1)?;
                 tokio::time::sleep(*pause).await;
                 Some(chunk.clone())
             }
-            Self::Reset | Self::Upgrade => None,
+            Self::Trickle { rest, pause } => {
+                if rest.is_empty() {
+                    return None;
+                }
+                tokio::time::sleep(*pause).await;
+                Some(rest.split_to(1))
+            }
+            Self::Events { next, last, pause, gate } => {
+                if *next > *last {
+                    return None;
+                }
+                if let (true, Some(gate)) = (*next > 1, gate) {
+                    gate.pass().await;
+                }
+                tokio::time::sleep(*pause).await;
+                let event = format!("id: {next}\ndata: event {next}\n\n");
+                *next += 1;
+                Some(Bytes::from(event))
+            }
+            Self::Reset | Self::Upgrade | Self::WebSocket | Self::Tunnel(_) => None,
         }
     }
 }

@@ -4,12 +4,18 @@
 mod reader;
 mod writer;
 
+use std::net::SocketAddr;
+
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::{
     answer::{Answer, Body},
     record::{self, KEPT_BODY, Raw, Recorded},
+    websocket,
 };
 use reader::{Head, Reader};
 
@@ -57,21 +63,54 @@ pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             || !request.body.complete
             || request.header("connection").iter().any(|value| value.to_ascii_lowercase().contains("close"));
         let mut answer = answer(&mut request);
-        tokio::time::sleep(answer.delay).await;
+        tokio::select! {
+            () = tokio::time::sleep(answer.delay) => {}
+            () = reader.gone() => return Ok(End::Closed),
+        }
         match answer.body {
-            Body::Reset => return Ok(End::Reset),
+            Body::Reset => {
+                answer.running.finish();
+                return Ok(End::Reset);
+            }
             Body::Upgrade => {
                 writer::head(reader.stream, &answer, None).await?;
                 return reader.echo().await;
             }
+            Body::WebSocket => {
+                writer::head(reader.stream, &answer, None).await?;
+                websocket::serve(reader.stream, reader.buffer).await?;
+                answer.running.finish();
+                return Ok(End::Closed);
+            }
+            Body::Tunnel(to) => return tunnel(reader, answer, to).await,
             _ => {}
         }
         let only_head = request.method == "HEAD";
-        let complete = writer::answer(reader.stream, &mut answer, only_head, head.minor == 0).await?;
+        let complete = writer::answer(&mut reader, &mut answer, only_head, head.minor == 0).await?;
+        answer.running.finish();
         if last || !complete {
             return Ok(End::Closed);
         }
     }
+}
+
+/// Connects, says so with `answer`, and copies both ways until both sides have ended.
+async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
+    mut reader: Reader<'_, S>,
+    mut answer: Answer,
+    to: SocketAddr,
+) -> std::io::Result<End> {
+    let Ok(mut target) = TcpStream::connect(to).await else {
+        let mut failed = Answer::with(502, "text/plain", format!("the proxy cannot connect to {to}"));
+        writer::answer(&mut reader, &mut failed, false, false).await?;
+        return Ok(End::Closed);
+    };
+    target.set_nodelay(true)?;
+    writer::head(reader.stream, &answer, None).await?;
+    target.write_all(&reader.buffer).await?;
+    tokio::io::copy_bidirectional(reader.stream, &mut target).await?;
+    answer.running.finish();
+    Ok(End::Closed)
 }
 
 /// Reads the body that the head announces.
@@ -110,6 +149,12 @@ impl Collected {
         if self.content.len() <= KEPT_BODY {
             self.content.extend(piece);
         }
+    }
+
+    /// Whether nothing came yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
     }
 
     /// What is recorded of it.

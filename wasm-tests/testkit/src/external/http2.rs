@@ -1,21 +1,28 @@
-//! HTTP/2, where ALPN chose it.
+//! HTTP/2, where ALPN chose it. gRPC calls go to [`grpc`], because they are answered while they come in.
 
 use bytes::Bytes;
 use futures_util::stream;
+use http::request::Parts;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
-use hyper::{Request, Response, body::Frame, body::Incoming, header::HeaderValue, service::service_fn};
+use hyper::{
+    HeaderMap, Request, Response,
+    body::{Frame, Incoming},
+    header::{HeaderName, HeaderValue},
+    service::service_fn,
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{
     answer::{Answer, Body},
+    grpc,
     http1::Collected,
     record::{Raw, Recorded},
 };
 
 /// A body ended before its announced length.
 #[derive(Debug)]
-struct Cut;
+pub(super) struct Cut;
 
 impl std::fmt::Display for Cut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,7 +32,7 @@ impl std::fmt::Display for Cut {
 
 impl std::error::Error for Cut {}
 
-type Sent = UnsyncBoxBody<Bytes, Cut>;
+pub(super) type Sent = UnsyncBoxBody<Bytes, Cut>;
 
 /// Serves one connection. `connection` is what each request's record begins as.
 ///
@@ -47,12 +54,15 @@ where
 async fn respond(
     request: Request<Incoming>,
     connection: Recorded,
-    answer: impl Fn(&mut Recorded) -> Answer,
+    answer: impl Fn(&mut Recorded) -> Answer + Send + 'static,
 ) -> Result<Response<Sent>, Cut> {
+    if grpc::is_call(&request) {
+        return Ok(grpc::respond(request, connection, answer));
+    }
     let mut recorded = seen(request, connection).await;
-    let mut answer = answer(&mut recorded);
+    let answer = answer(&mut recorded);
     tokio::time::sleep(answer.delay).await;
-    if matches!(answer.body, Body::Reset | Body::Upgrade) {
+    if matches!(answer.body, Body::Reset | Body::Upgrade | Body::WebSocket | Body::Tunnel(_)) {
         return Err(Cut);
     }
     let mut response = Response::builder().status(answer.status);
@@ -61,22 +71,15 @@ async fn respond(
             response = response.header(name.as_ref(), value);
         }
     }
-    if let Some(length) = answer.body.length() {
+    if let Some(length) = answer.length() {
         response = response.header("content-length", length);
     }
-    response.body(sent(std::mem::replace(&mut answer.body, Body::Reset))).map_err(|_| Cut)
+    response.body(sent(answer)).map_err(|_| Cut)
 }
 
 async fn seen(request: Request<Incoming>, connection: Recorded) -> Recorded {
     let (parts, mut incoming) = request.into_parts();
-    let mut recorded = Recorded {
-        version: "HTTP/2".to_owned(),
-        method: parts.method.as_str().into(),
-        target: parts.uri.path_and_query().map_or("", |target| target.as_str()).into(),
-        authority: parts.uri.authority().map(|authority| authority.as_str().into()),
-        headers: lines(&parts.headers),
-        ..connection
-    };
+    let mut recorded = head(&parts, connection);
     let mut collected = Collected::default();
     let mut complete = true;
     while let Some(frame) = incoming.frame().await {
@@ -96,18 +99,40 @@ async fn seen(request: Request<Incoming>, connection: Recorded) -> Recorded {
     recorded
 }
 
-fn lines(headers: &http::HeaderMap) -> Vec<(Raw, Raw)> {
+/// What is known of a request before its body.
+pub(super) fn head(parts: &Parts, connection: Recorded) -> Recorded {
+    Recorded {
+        version: "HTTP/2".to_owned(),
+        method: parts.method.as_str().into(),
+        target: parts.uri.path_and_query().map_or("", |target| target.as_str()).into(),
+        authority: parts.uri.authority().map(|authority| authority.as_str().into()),
+        headers: lines(&parts.headers),
+        ..connection
+    }
+}
+
+fn lines(headers: &HeaderMap) -> Vec<(Raw, Raw)> {
     headers.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().into())).collect()
 }
 
-fn sent(body: Body) -> Sent {
-    let cut = matches!(body, Body::Truncated { .. });
-    let pieces = stream::unfold((body, cut), |(mut body, cut)| async move {
-        match body.next().await {
-            Some(piece) => Some((Ok(Frame::data(piece)), (body, cut))),
-            None if cut => Some((Err(Cut), (body, false))),
-            None => None,
+fn sent(answer: Answer) -> Sent {
+    let pieces = stream::unfold(Some(answer), |answer| async move {
+        let mut answer = answer?;
+        if let Some(piece) = answer.body.next().await {
+            return Some((Ok(Frame::data(piece)), Some(answer)));
         }
+        answer.running.finish();
+        if matches!(answer.body, Body::Truncated { .. }) {
+            return Some((Err(Cut), None));
+        }
+        if answer.trailers.is_empty() {
+            return None;
+        }
+        let line = |(name, value): &(Bytes, Bytes)| {
+            Some((HeaderName::from_bytes(name).ok()?, HeaderValue::from_bytes(value).ok()?))
+        };
+        let trailers: HeaderMap = answer.trailers.iter().filter_map(line).collect();
+        Some((Ok(Frame::trailers(trailers)), None))
     });
     StreamBody::new(pieces).boxed_unsync()
 }

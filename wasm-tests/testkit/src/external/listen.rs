@@ -5,12 +5,14 @@
 //! | `http` | plain, HTTP/1.1 |
 //! | `https` | certificate by `ca.pem`, HTTP/2 or HTTP/1.1 |
 //! | `https1` | the same without HTTP/2 |
+//! | `h2` | the same without HTTP/1.1 |
 //! | `other` | certificate by `other-ca.pem` |
 //! | `wrong-name` | certificate by `ca.pem` for `wrong.invalid` |
 //! | `expired` | certificate by `ca.pem` that is over |
 //! | `self-signed` | certificate by nobody |
 //! | `mtls` | as `https`, a client certificate is demanded |
 //! | `sink` | plain, the event sink |
+//! | `proxy` | plain, a CONNECT proxy |
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -24,6 +26,7 @@ use super::{
     http1::{self, End},
     http2,
     options::{Options, Ready},
+    proxy,
     record::Recorded,
     settings::Settings,
     sink,
@@ -41,6 +44,7 @@ use crate::{
 enum Role {
     Target,
     Sink,
+    Proxy,
     Admin,
 }
 
@@ -99,9 +103,10 @@ async fn listeners_of(options: &Options) -> Result<Vec<Listener>> {
     };
     let good = ca.server(&names)?;
     let both: &[&str] = &["h2", "http/1.1"];
-    let secure: [(&'static str, Identity, Clients, &[&str]); 7] = [
+    let secure: [(&'static str, Identity, Clients, &[&str]); 8] = [
         ("https", good.clone(), Clients::Optional, both),
         ("https1", good.clone(), Clients::Optional, &["http/1.1"]),
+        ("h2", good.clone(), Clients::Optional, &["h2"]),
         ("other", other.server(&names)?, Clients::Optional, both),
         ("wrong-name", ca.server(&["wrong.invalid"])?, Clients::Optional, both),
         ("expired", ca.issue(&Request::server(&names).expired())?, Clients::Optional, both),
@@ -109,7 +114,7 @@ async fn listeners_of(options: &Options) -> Result<Vec<Listener>> {
         ("mtls", good, clients, both),
     ];
     let mut listeners = Vec::new();
-    for (name, role) in [("http", Role::Target), ("sink", Role::Sink)] {
+    for (name, role) in [("http", Role::Target), ("sink", Role::Sink), ("proxy", Role::Proxy)] {
         listeners.push(Listener { name, role, tls: None, sockets: bind(options, name).await? });
     }
     for (name, identity, clients, alpn) in secure {
@@ -206,15 +211,12 @@ async fn close(stream: &mut TlsStream<TcpStream>) {
 }
 
 fn answer(role: Role, state: &State, request: &mut Recorded) -> Answer {
-    match role {
-        Role::Admin => admin::answer(state, request),
-        Role::Target => {
-            state.record(request);
-            endpoints::answer(state, request)
-        }
-        Role::Sink => {
-            state.record(request);
-            sink::answer(state, request)
-        }
-    }
+    let answers = match role {
+        Role::Admin => return admin::answer(state, request),
+        Role::Target => endpoints::answer,
+        Role::Sink => sink::answer,
+        Role::Proxy => proxy::answer,
+    };
+    state.record(request);
+    Answer { running: state.run(request), ..answers(state, request) }
 }

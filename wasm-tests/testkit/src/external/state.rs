@@ -8,7 +8,25 @@ use std::{
     },
 };
 
-use super::{record::Recorded, settings::Settings, token::Tokens};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    csrf::Sessions,
+    gate::Gates,
+    record::Recorded,
+    running::{Ends, Running},
+    settings::Settings,
+    token::Tokens,
+};
+
+/// How often a guarded path let a request through, and how often not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Requests that were executed.
+    pub executed: u64,
+    /// Requests that were refused with 401 or 403.
+    pub rejected: u64,
+}
 
 /// Shared by all listeners.
 #[derive(Default)]
@@ -19,6 +37,12 @@ pub struct State {
     connections: AtomicU64,
     /// Tokens that were issued.
     pub tokens: Tokens,
+    /// CSRF sessions that were issued.
+    pub csrf: Sessions,
+    /// What answers wait at.
+    pub gates: Gates,
+    ends: Arc<Ends>,
+    judged: Mutex<BTreeMap<String, Judged>>,
     queries: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -72,6 +96,29 @@ impl State {
     /// Forgets all recorded requests.
     pub fn clear(&self) {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Follows the answer to a recorded request.
+    pub fn run(&self, request: &Recorded) -> Running {
+        if request.id == 0 { Running::default() } else { self.ends.begin(request.id) }
+    }
+
+    /// How answers ended.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
+    /// Counts a request to a guarded path.
+    pub fn judge(&self, request: &Recorded, let_through: bool) {
+        let path = String::from_utf8_lossy(request.path()).into_owned();
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = judged.entry(path).or_default();
+        *if let_through { &mut counts.executed } else { &mut counts.rejected } += 1;
+    }
+
+    /// Requests to guarded paths so far, by path.
+    pub fn judged(&self) -> BTreeMap<String, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Counts a DNS question.

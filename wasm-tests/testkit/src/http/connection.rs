@@ -197,6 +197,11 @@ impl Connection {
         Ok(std::mem::take(&mut self.buffer))
     }
 
+    /// What was read beyond that what was asked for.
+    pub(crate) fn buffered(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Exactly `length` bytes.
     ///
     /// # Errors

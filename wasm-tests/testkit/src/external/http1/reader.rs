@@ -15,7 +15,7 @@ const MANY_HEADERS: usize = 16 * 1024;
 /// Bytes from a connection that were not used yet.
 pub(super) struct Reader<'a, S> {
     pub(super) stream: &'a mut S,
-    buffer: BytesMut,
+    pub(super) buffer: BytesMut,
 }
 
 /// What comes first on a connection.
@@ -42,6 +42,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Reader<'a, S> {
     async fn fill(&mut self) -> std::io::Result<bool> {
         self.buffer.reserve(16 * 1024);
         Ok(self.stream.read_buf(&mut self.buffer).await? > 0)
+    }
+
+    /// Returns when the peer has ended the connection. What it sends meanwhile is kept for later.
+    pub(super) async fn gone(&mut self) {
+        while self.buffer.len() < MAX_HEAD {
+            if !matches!(self.fill().await, Ok(true)) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 
     pub(super) async fn head(&mut self) -> std::io::Result<Head> {
