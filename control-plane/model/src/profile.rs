@@ -3,7 +3,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use fairlead_wire::{feed::short_sha256, profile::PREFIX};
+use fairlead_wire::{
+    feed::short_sha256,
+    profile::{PREFIX, PROXIED_PREFIX},
+};
 use serde::Serialize;
 
 use crate::{ClientPair, Proxy};
@@ -11,7 +14,8 @@ use crate::{ClientPair, Proxy};
 /// One way of speaking to targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// Name of the Envoy cluster: [`PREFIX`] and 128 bits of SHA-256 of what it says, hex (decision 32).
+    /// Name of the Envoy cluster: [`PREFIX`], or [`PROXIED_PREFIX`] where there is a proxy, and 128 bits of SHA-256 of
+    /// what it says, hex (decision 32).
     pub id: String,
     /// Whose certificates are believed.
     pub trust: Trust,
@@ -88,7 +92,8 @@ impl Profile {
         };
         // A map of strings has no way to fail; `Value` sorts its keys, which makes the JSON canonical.
         let canonical = serde_json::to_value(&identity).unwrap_or_default().to_string();
-        Self { id: format!("{PREFIX}{}", short_sha256(canonical.as_bytes())), trust, client, proxy, pinned }
+        let prefix = if proxy.is_some() { PROXIED_PREFIX } else { PREFIX };
+        Self { id: format!("{prefix}{}", short_sha256(canonical.as_bytes())), trust, client, proxy, pinned }
     }
 
     /// The same, made once a process for what nearly all entries use.
