@@ -19,7 +19,11 @@
 
 mod seed;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -53,6 +57,8 @@ pub struct Bed {
     pub ingress: Option<Envoy>,
     /// Secrets that must not be found; more may be added while the bed runs.
     pub canary: Canary,
+    /// More of them, from whoever only has a shared reference.
+    later: Mutex<Canary>,
     ports: Ports,
     /// Access logs, and the client CAs.
     directory: TempDir,
@@ -89,7 +95,17 @@ impl Bed {
         let egress = gateway("egress")?;
         let ingress = with_ingress.then(|| gateway("ingress")).transpose()?;
         let ports = ports(&egress)?;
-        Ok(Self { double, control, egress, ingress, canary, ports, directory, finished: false })
+        Ok(Self {
+            double,
+            control,
+            egress,
+            ingress,
+            canary,
+            later: Mutex::default(),
+            ports,
+            directory,
+            finished: false,
+        })
     }
 
     /// The manifests.
@@ -98,6 +114,22 @@ impl Bed {
     /// The directory is gone.
     pub fn resources(&self) -> Result<Resources> {
         self.control.resources()
+    }
+
+    /// A new secret that must not be found anywhere in the end.
+    ///
+    /// # Errors
+    /// The machine has no randomness.
+    pub fn secret(&self, name: &str) -> Result<String> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner).make(name)
+    }
+
+    /// A secret with this value.
+    ///
+    /// # Errors
+    /// It is too short to be looked for.
+    pub fn secret_is(&self, name: &str, value: &str) -> Result {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner).add(name, value)
     }
 
     /// Port 8080 of the contract: `/{app}/{service}/…`.
@@ -209,6 +241,7 @@ impl Bed {
     /// Leaked secrets, or a part that does not answer.
     pub fn check(&mut self) -> Result {
         let sources = self.sources()?;
+        self.canary.absorb(&self.later.lock().unwrap_or_else(PoisonError::into_inner));
         self.canary.check(&sources)
     }
 }

@@ -53,6 +53,11 @@ impl Canary {
         Ok(())
     }
 
+    /// Adds all of another one's.
+    pub fn absorb(&mut self, other: &Self) {
+        self.secrets.extend(other.secrets.clone());
+    }
+
     /// Makes a new secret and adds it. It has characters that URL-encoding changes, and nothing that JSON, YAML or a
     /// header would.
     ///
@@ -123,7 +128,7 @@ impl Canary {
             for (form, planted) in forms::planted(value) {
                 for (source, bytes) in sources {
                     // The surroundings of the middle are enough: sources can be large.
-                    let middle = bytes.len() / 2;
+                    let middle = middle(bytes);
                     let before = bytes.get(middle.saturating_sub(64)..middle).unwrap_or_default();
                     let after = bytes.get(middle..(middle + 64).min(bytes.len())).unwrap_or_default();
                     let found = self.search(&[(source.clone(), [before, &planted, after].concat())]);
@@ -135,6 +140,13 @@ impl Canary {
         }
         Ok(())
     }
+}
+
+/// About the middle, where no `%xx` is cut in two.
+fn middle(bytes: &[u8]) -> usize {
+    let middle = bytes.len() / 2;
+    let escape = bytes.get(middle.saturating_sub(2)..middle).unwrap_or_default();
+    escape.iter().position(|byte| *byte == b'%').map_or(middle, |at| (middle + at + 1).min(bytes.len()))
 }
 
 /// What surrounds a leak, so that it can be found again.

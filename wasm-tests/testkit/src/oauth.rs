@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -38,10 +38,27 @@ impl OAuthServer {
     /// # Errors
     /// It cannot be started.
     pub fn start(client_id: &str, client_secret: &str, lifetime: u32) -> Result<Self> {
+        Self::start_at(Ipv4Addr::new(127, 0, 0, 2), client_id, client_secret, lifetime)
+    }
+
+    /// [`start`](Self::start) at another address.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_at(address: Ipv4Addr, client_id: &str, client_secret: &str, lifetime: u32) -> Result<Self> {
         let program = process::program("FAIRLEAD_OAUTH_PYTHON", "tools/oauth/bin/python")?;
         let script: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("oauth/server.py");
-        let lifetime = lifetime.to_string();
-        let options = ["--client-id", client_id, "--client-secret", client_secret, "--lifetime", &lifetime];
+        let (address, lifetime) = (address.to_string(), lifetime.to_string());
+        let options = [
+            "--bind",
+            &address,
+            "--client-id",
+            client_id,
+            "--client-secret",
+            client_secret,
+            "--lifetime",
+            &lifetime,
+        ];
         let arguments = std::iter::once(script.into_os_string()).chain(options.map(OsString::from));
         let process = Process::start(&program, arguments, &[])?;
         let line = process

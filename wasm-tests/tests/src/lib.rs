@@ -5,8 +5,8 @@
 //! in `tests/`.
 
 pub mod case;
-pub mod egress;
-pub mod ingress;
+pub mod cases;
+pub mod place;
 pub mod standin;
 pub mod target;
 pub mod transcript;

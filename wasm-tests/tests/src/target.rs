@@ -2,25 +2,33 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
 use fairlead_testkit::{Error, Result, bed::LIMIT, error::Doing as _, wait};
 
-/// A plain listener on 127.0.0.2 (spec/decisions 43).
+/// A plain listener.
 pub struct Target {
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl Target {
-    /// Listens on a free port.
+    /// Listens on a free port of 127.0.0.2 (spec/decisions 43).
     ///
     /// # Errors
     /// The address cannot be bound.
     pub fn new() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.2:0").doing("cannot bind 127.0.0.2")?;
+        Self::at(Ipv4Addr::new(127, 0, 0, 2))
+    }
+
+    /// [`new`](Self::new) on another address.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn at(address: Ipv4Addr) -> Result<Self> {
+        let listener = TcpListener::bind((address, 0)).doing(format!("cannot bind {address}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })

@@ -15,7 +15,7 @@ use fairlead_testkit::{
 };
 use fairlead_tests::{
     case::{Answer, Text},
-    ingress::post,
+    cases::ingress::post,
 };
 use fairlead_wire::Reason;
 use serde_json::json;

@@ -13,7 +13,7 @@ use fairlead_testkit::{
     resources::Application,
     wait,
 };
-use fairlead_tests::ingress::post;
+use fairlead_tests::cases::ingress::post;
 
 /// How often it changes who may send.
 const CHANGES: usize = 60;

@@ -1,16 +1,16 @@
 //! Where which path leads, and in which order problems are told (CV §3, §5; decisions 20, 40).
 
-use fairlead_testkit::{Result, bed::outside, double::Double};
+use fairlead_testkit::Result;
 use fairlead_wire::Reason;
 
 use super::{
-    Answer, Authorities, Case, Expected, arrival, case, post, subject_refused, unknown_application,
+    Answer, Case, Expected, Place, arrival, case, client, post, subject_refused, unknown_application,
     unknown_path,
 };
 use crate::case::Text;
 
-pub(super) fn cases(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
-    let shop = outside(&authorities.first.client("shop")?);
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
+    let shop = client(place, "shop")?;
     let mut cases = Vec::new();
     for (rows, path, arrives) in [
         (&["CV-5-r01"][..], "/shop/v1/events", Some("/shop/v1/events")),
@@ -43,7 +43,7 @@ pub(super) fn cases(double: &Double, authorities: &Authorities) -> Result<Vec<Ca
         (&[], "/shop/v1/events/..%5cx", None),
     ] {
         let expected = match arrives {
-            Some(target) => Expected::Arrives(arrival(double, target)?),
+            Some(target) => Expected::Arrives(arrival(place, target)?),
             None => Expected::Refused(unknown_path()),
         };
         cases.push(case(path, rows, shop.clone(), post(path), expected));

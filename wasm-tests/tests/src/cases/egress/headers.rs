@@ -1,18 +1,18 @@
 //! Request headers towards the target, as complete lists (AG §6, §8.6, §10; the header table of design decision 5).
 
-use fairlead_testkit::{Result, bed::Seed, double::Double, http::Request};
+use fairlead_testkit::{Result, http::Request};
 use fairlead_wire::{
     Reason,
     header::{HOST_ADDED, INTERNAL_PREFIX},
 };
 use serde_json::json;
 
-use super::{Application, Case, Entry, Expected, arrival, get, manual, secret};
+use super::{Application, Case, Entry, Expected, Place, arrival, caller, get, manual, secret, url};
 use crate::case::Answer;
 
-pub(super) fn plant(seed: &mut Seed) -> Result {
-    let base = format!("{}/base", seed.double.url_by_name("http", super::HOST)?);
-    let secure = format!("{}/base", seed.double.url_by_name("https", super::HOST)?);
+pub(super) fn plant(place: &dyn Place) -> Result {
+    let base = format!("{}/base", url(place, "http")?);
+    let secure = format!("{}/base", url(place, "https")?);
     let unknown = |secret: &str| {
         let credentials = json!({ "type": "Unknown", "secretName": secret });
         Entry::api(&base).field("credentials", credentials)
@@ -34,15 +34,14 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
     );
     let basic = secret("headers-basic", &[("username", "header-user"), ("password", "header-password")]);
     let keyless = secret("headers-keyless", &[("other", "key")]);
-    seed.put("headers.yaml", &[app.manifest(), custom, basic, keyless]);
-    Ok(())
+    place.put("headers", &[app.manifest(), custom, basic, keyless])
 }
 
 /// `header-user:header-password`.
 const BASIC: &str = "Basic aGVhZGVyLXVzZXI6aGVhZGVyLXBhc3N3b3Jk";
 
-pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
-    let plain = || arrival(double, "http", "/base/x");
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
+    let plain = || arrival(place, "http", "/base/x");
     let get = || get("/headers/plain/x");
     let mut internal =
         get().header("x-fairlead-profile", "fairlead.control").header("X-Istio-Attributes", "a");
@@ -57,7 +56,7 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
             "the same over TLS",
             &["AG-6-r01"],
             Request::new("GET", "/headers/secure/x"),
-            Expected::Arrives(arrival(double, "https", "/base/x")?),
+            Expected::Arrives(arrival(place, "https", "/base/x")?),
         ),
         manual(
             "what the caller sent passes",
@@ -147,7 +146,7 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
             get().header("X-Forwarded-For", "10.0.0.1, 10.0.0.2"),
             Expected::Arrives(
                 super::Arrival { headers: Vec::new(), ..plain()? }
-                    .with("x-forwarded-for", "10.0.0.1, 10.0.0.2,127.0.0.3"),
+                    .with("x-forwarded-for", &format!("10.0.0.1, 10.0.0.2,{}", caller(place))),
             ),
         ),
         manual(
@@ -156,7 +155,7 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
             get().header("X-Forwarded-For", "10.0.0.1").header("x-forwarded-for", "10.0.0.2"),
             Expected::Arrives(
                 super::Arrival { headers: Vec::new(), ..plain()? }
-                    .with("x-forwarded-for", "10.0.0.1,10.0.0.2,127.0.0.3"),
+                    .with("x-forwarded-for", &format!("10.0.0.1,10.0.0.2,{}", caller(place))),
             ),
         ),
         manual(

@@ -1,9 +1,11 @@
 //! The header table (`fairlead_wire::header`), row by row: what of a caller's header the target sees.
 
-use fairlead_testkit::{Result, double::Double, http::CALLER};
+use std::net::IpAddr;
+
+use fairlead_testkit::Result;
 use fairlead_wire::header::{HOST_ADDED, INTERNAL_PREFIX, REQUEST, RESPONSE_STRIP, Rule};
 
-use super::{Arrival, Case, Expected, arrival, get, manual, ucl};
+use super::{Arrival, Case, Expected, Place, arrival, caller, get, manual, ucl};
 use crate::case::{Answer, Text};
 
 /// What the caller sends, where a row's own header would end the request or change its body otherwise.
@@ -19,16 +21,16 @@ fn value(name: &str) -> Option<&'static str> {
 }
 
 /// The complete list with one header of the caller by this rule.
-fn seen(plain: Arrival, name: &str, value: &str, rule: Rule) -> Arrival {
+fn seen(plain: Arrival, caller: IpAddr, (name, value): (&str, &str), rule: Rule) -> Arrival {
     match rule {
         Rule::Strip | Rule::HopByHop => plain,
         Rule::CallersOnly => plain.with(name, value),
-        Rule::Appended => Arrival { headers: Vec::new(), ..plain }.with(name, &format!("{value},{CALLER}")),
+        Rule::Appended => Arrival { headers: Vec::new(), ..plain }.with(name, &format!("{value},{caller}")),
         Rule::Consumed => plain.with("authorization", value),
     }
 }
 
-pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for (service, listener) in [("plain", "http"), ("secure", "https")] {
         for row in REQUEST {
@@ -38,8 +40,8 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
                 None => vec![row.name.to_owned(), row.name.to_uppercase()],
             };
             for name in names {
-                let plain = arrival(double, listener, "/base/x")?;
-                let expected = seen(plain, &name.to_lowercase(), value, row.rule);
+                let plain = arrival(place, listener, "/base/x")?;
+                let expected = seen(plain, caller(place), (&name.to_lowercase(), value), row.rule);
                 let title = format!("{service}: {name}, {:?}", row.rule);
                 let request = get(&format!("/headers/{service}/x")).header(&name, value);
                 cases.push(manual(&title, &[], request.clone(), Expected::Arrives(expected.clone())));
@@ -52,7 +54,7 @@ pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
         for name in HOST_ADDED.iter().copied().chain([INTERNAL_PREFIX]) {
             request = request.header(name, "forged").header(name.to_uppercase(), "again");
         }
-        let plain = arrival(double, listener, "/base/x")?;
+        let plain = arrival(place, listener, "/base/x")?;
         cases.push(manual(&format!("{service}: all internal"), &[], request, Expected::Arrives(plain)));
     }
     for name in RESPONSE_STRIP {

@@ -2,23 +2,20 @@
 
 use fairlead_testkit::{
     Result,
-    bed::{INGRESS_HOST, outside},
-    double::Double,
-    http::{CALLER, Request, Tls},
+    bed::INGRESS_HOST,
+    http::{Request, Tls},
 };
 use fairlead_wire::{
     Reason,
     header::{HOST_ADDED, INTERNAL_PREFIX},
 };
 
-use super::{
-    Answer, Arrival, Authorities, Case, Expected, SECOND_HOST, arrival, case, post, subject_refused,
-};
+use super::{Answer, Arrival, Case, Expected, Place, arrival, case, client, post, subject_refused};
 use crate::case::Text;
 
-pub(super) fn cases(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
-    let mut cases = headers(double, authorities)?;
-    cases.extend(hosts(double, authorities)?);
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
+    let mut cases = headers(place)?;
+    cases.extend(hosts(place)?);
     Ok(cases)
 }
 
@@ -50,10 +47,10 @@ const INTERNAL: &[&str] = &[
     "x-istio-attributes",
 ];
 
-fn headers(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
-    let tls = || authorities.first.client("shop").map(|identity| outside(&identity));
+fn headers(place: &dyn Place) -> Result<Vec<Case>> {
+    let tls = || client(place, "shop");
     let event = || post("/shop/events");
-    let plain = || arrival(double, "/publish");
+    let plain = || arrival(place, "/publish");
     let line = |name: &str, value: &str| (name.to_owned(), value.to_owned());
 
     let complete =
@@ -61,7 +58,7 @@ fn headers(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
             event.header(name, value)
         });
     let mut lines: Vec<_> = THEIRS.iter().map(|(name, value)| line(name, value)).collect();
-    lines.push(line("x-forwarded-for", &format!("10.0.0.1,{CALLER}")));
+    lines.push(line("x-forwarded-for", &format!("10.0.0.1,{}", place.caller())));
     lines.push(line("content-length", "2"));
 
     let internal = HOST_ADDED
@@ -79,7 +76,8 @@ fn headers(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
         .header("TE", "gzip")
         .header("Trailer", "X-T");
     let chunks = Request::new("POST", "/shop/events").header("Host", INGRESS_HOST).chunks(["{", "}"]);
-    let chunked = vec![line("x-forwarded-for", &CALLER.to_string()), line("transfer-encoding", "chunked")];
+    let chunked =
+        vec![line("x-forwarded-for", &place.caller().to_string()), line("transfer-encoding", "chunked")];
     Ok(vec![
         case(
             "a complete event",
@@ -121,29 +119,38 @@ fn forged(event: Request, common_name: &str) -> Request {
     event.header("X-Forwarded-Client-Cert", &own).header("x-forwarded-client-cert", format!("{own},{mesh}"))
 }
 
-fn hosts(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
-    let identity = authorities.first.client("shop")?;
+fn hosts(place: &dyn Place) -> Result<Vec<Case>> {
+    let identity = place.authorities().first.client("shop")?;
     let host = |host: &str| Request::new("POST", "/shop/events").header("Host", host).body("{}");
     let named = |name: &str| Tls::new().server_name(name).identity(&identity);
     let text =
         "the TLS server name and the Host header differ: repeat the request on a connection to that host";
     let mismatch = || Expected::Refused(Answer::json(421, Reason::ServerNameMismatch, text));
-    let plain = || arrival(double, "/publish").map(Expected::Arrives);
+    let plain = || arrival(place, "/publish").map(Expected::Arrives);
     let not_ours = || {
         let answer = Answer::json(403, Reason::NotRouted, "");
         Expected::Refused(Answer { body: Text::Any, ..answer })
     };
-    let ours = || outside(&identity);
+    let ours = || place.client(&identity);
     let with_port = host(&format!("{INGRESS_HOST}:8443"));
-    Ok(vec![
+    let mut cases = vec![
         case("the port in Host is ignored", &[], ours(), with_port, plain()?),
         case("the host in any case", &[], ours(), host("Gateway.KYMA.local"), plain()?),
-        case("the second host", &[], named(SECOND_HOST), host(SECOND_HOST), plain()?),
-        case("another of our hosts", &[], ours(), host(SECOND_HOST), mismatch()),
-        case("another of our server names", &[], named(SECOND_HOST), host(INGRESS_HOST), mismatch()),
-        case("another server name", &[], named("other.kyma.local"), host(INGRESS_HOST), mismatch()),
-        case("no server name", &[], Tls::new().identity(&identity), host(INGRESS_HOST), mismatch()),
         case("a host that is not ours", &[], ours(), host("elsewhere.kyma.local"), not_ours()),
         case("a dot behind the host", &[], ours(), host(&format!("{INGRESS_HOST}.")), not_ours()),
-    ])
+    ];
+    for second in place.hosts().iter().skip(1) {
+        cases.extend([
+            case("the second host", &[], named(second), host(second), plain()?),
+            case("another of our hosts", &[], ours(), host(second), mismatch()),
+            case("another of our server names", &[], named(second), host(INGRESS_HOST), mismatch()),
+        ]);
+    }
+    if place.takes_any_server_name() {
+        cases.extend([
+            case("another server name", &[], named("other.kyma.local"), host(INGRESS_HOST), mismatch()),
+            case("no server name", &[], Tls::new().identity(&identity), host(INGRESS_HOST), mismatch()),
+        ]);
+    }
+    Ok(cases)
 }

@@ -1,24 +1,21 @@
 //! What is refused, with exact bodies (AG §3, §4, §13, §14).
 
-use fairlead_testkit::{Result, bed::Seed, double::Double};
+use fairlead_testkit::Result;
 use fairlead_wire::Reason;
 use serde_json::json;
 
-use super::{Application, Case, Entry, Expected, get, manual, secret, ucl};
-use crate::case::{Answer, Text, Way};
+use super::{Application, Case, Entry, Expected, Place, Way, get, manual, secret, ucl, url};
+use crate::case::{Answer, Text};
 
-/// Nothing listens there.
-const NOBODY: &str = "http://127.0.0.2:1";
-
-pub(super) fn plant(seed: &mut Seed) -> Result {
-    let target = seed.double.url_by_name("http", super::HOST)?;
+pub(super) fn plant(place: &dyn Place) -> Result {
+    let (target, nobody) = (url(place, "http")?, place.nobody());
     let base = format!("{target}/base");
     let api = || Entry::api(&base);
     let named = |listener: &str, name: &str| -> Result<[Entry; 1]> {
-        Ok([Entry::api(&format!("{}/base", seed.double.url_by_name(listener, name)?))])
+        Ok([Entry::api(&format!("{}/base", place.double().url_by_name(listener, name)?))])
     };
     let address = |listener: &str, ip: &str| -> Result<[Entry; 1]> {
-        Ok([Entry::api(&format!("http://{ip}:{}/base", seed.double.address(listener)?.port()))])
+        Ok([Entry::api(&format!("http://{ip}:{}/base", place.double().address(listener)?.port()))])
     };
     let token = |url: &str| [api().oauth("refusals-oauth", url)];
     let app = Application::new("refusals")
@@ -34,7 +31,7 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
         .service("Bad Url", &[Entry::api("http://[bad")])
         .service("No Target", &[Entry::api("")])
         .service("Ftp", &[Entry::api("ftp://x/base")])
-        .service("Nobody", &[Entry::api(&format!("{NOBODY}/base"))])
+        .service("Nobody", &[Entry::api(&format!("{nobody}/base"))])
         .service("No Name", &[Entry::api("http://nowhere.invalid/base")])
         .service("Self Signed", &named("self-signed", super::HOST)?)
         .service("Wrong Name", &named("wrong-name", super::HOST)?)
@@ -47,23 +44,20 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
         .service("Reset", &[Entry::api(&format!("{target}/reset"))])
         .service("Slow", &[Entry::api(&format!("{target}/delay/60000"))])
         .service("Token Url", &token("http://[bad"))
-        .service("Token Nobody", &token(&format!("{NOBODY}/token")))
+        .service("Token Nobody", &token(&format!("{nobody}/token")))
         .service("Token Status", &token(&format!("{target}/status/403")))
         .service("Token Cut", &token(&format!("{target}/truncate/100/5")))
         .service("Token Text", &token(&format!("{target}/bytes/5")))
         .service("Token Slow", &token(&format!("{target}/delay/60000")));
-    seed.put(
-        "refusals.yaml",
+    place.put(
+        "refusals",
         &[
             app.manifest(),
             secret("refusals-oauth", &[("clientId", "id"), ("clientSecret", "secret")]),
             secret("refusals-bad-headers", &[("headers", r#"{"X": "not a list"}"#)]),
             secret("refusals-bad-query", &[("queryParameters", "no JSON")]),
         ],
-    );
-    // AG §13: how long a token endpoint may take. The contract's ten seconds would only make the test slow.
-    seed.configure(&json!({ "grants": { "timeout": "1s" } }));
-    Ok(())
+    )
 }
 
 fn listed(parts: &[(&str, &str)]) -> String {
@@ -73,11 +67,11 @@ fn listed(parts: &[(&str, &str)]) -> String {
     parts.iter().map(one).collect::<Vec<_>>().join(" | ")
 }
 
-pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
     let mut cases = names();
     cases.extend(compiled());
     cases.extend(transport());
-    cases.extend(tokens(double)?);
+    cases.extend(tokens(place)?);
     Ok(cases)
 }
 
@@ -227,8 +221,8 @@ fn transport() -> Vec<Case> {
     cases
 }
 
-fn tokens(double: &Double) -> Result<Vec<Case>> {
-    let target = double.url_by_name("http", super::HOST)?;
+fn tokens(place: &dyn Place) -> Result<Vec<Case>> {
+    let (target, nobody) = (url(place, "http")?, place.nobody());
     let json = |status, reason, text: String| Answer::json_begins(status, reason, &text);
     let case = |rows: &[&'static str], service: &str, answer| {
         refused(&Way::Manual, rows, &format!("/refusals/{service}/x"), answer)
@@ -245,7 +239,7 @@ fn tokens(double: &Double) -> Result<Vec<Case>> {
             json(
                 502,
                 Reason::TokenEndpointUnreachable,
-                format!("failed to make a request to '{NOBODY}/token': "),
+                format!("failed to make a request to '{nobody}/token': "),
             ),
         ),
         case(

@@ -1,21 +1,20 @@
 //! Credentials and transport: what the target accepts (AG §7, §8).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use fairlead_testkit::{Result, bed::Seed, double::Double, http::Request};
+use fairlead_testkit::{Result, http::Request};
 use fairlead_wire::Reason;
 
-use super::{Application, Case, Entry, Expected, arrival, get, manual, secret};
+use super::{Application, Case, Entry, Expected, Place, arrival, get, manual, secret, url};
 use crate::case::{Answer, Text};
 
 /// A canary too: known here, because what arrives is compared with it.
 const PASSWORD: &str = "canary/basic+5f0c9e1b7d2a";
 
-pub(super) fn plant(seed: &mut Seed) -> Result {
-    let client_secret = seed.secret("client-secret")?;
-    seed.canary.add("basic-password", PASSWORD)?;
-    let target = |listener| seed.double.url_by_name(listener, super::HOST);
+pub(super) fn plant(place: &dyn Place) -> Result {
+    let client_secret = place.secret("client-secret")?;
+    place.secret_is("basic-password", PASSWORD)?;
     let (http, https, other, self_signed) =
-        (target("http")?, target("https")?, target("other")?, target("self-signed")?);
+        (url(place, "http")?, url(place, "https")?, url(place, "other")?, url(place, "self-signed")?);
     let token = format!("{https}/oauth/token");
     let services = |app: Application, secure: &str| {
         app.service("open", &[Entry::api(&format!("{secure}/base"))])
@@ -34,9 +33,9 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
             "oauth",
             &[Entry::api(&format!("{http}/base/protected")).oauth("credentials-oauth", &token)],
         );
-    let ca = std::fs::read_to_string(seed.double.other_ca())?;
-    seed.put(
-        "credentials.yaml",
+    let ca = std::fs::read_to_string(place.double().other_ca())?;
+    place.put(
+        "credentials",
         &[
             plain.manifest(),
             services(Application::new("system"), &https).manifest(),
@@ -46,19 +45,17 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
             secret("credentials-oauth", &[("clientId", "test-client"), ("clientSecret", &client_secret)]),
             secret("credentials-ca", &[("ca.crt", &ca)]),
         ],
-    );
-
-    Ok(())
+    )
 }
 
-pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
     let ok = || Answer { body: Text::Begins("{\"authenticated\":true".to_owned()), ..Answer::status(200) };
     let mut cases = Vec::new();
     let basic = format!("Basic {}", STANDARD.encode(format!("test-user:{PASSWORD}")));
     for (app, listener) in
         [("credentials", "http"), ("system", "https"), ("private", "other"), ("unverified", "self-signed")]
     {
-        let arrival = arrival(double, listener, "/base/x")?.with("authorization", &basic);
+        let arrival = arrival(place, listener, "/base/x")?.with("authorization", &basic);
         let request = get(&format!("/{app}/basic/x"));
         cases.push(manual(&format!("{app}: Basic"), &["AG-6-r02"], request, Expected::Arrives(arrival)));
     }

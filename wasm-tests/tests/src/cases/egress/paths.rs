@@ -1,8 +1,8 @@
 //! Path grammar, look-up and URL building (AG §3–5).
 
-use fairlead_testkit::{Result, bed::Seed, double::Double, resources::Application as App};
+use fairlead_testkit::{Result, resources::Application as App};
 
-use super::{Application, Case, Entry, Expected, arrival, get, manual, ucl};
+use super::{Application, Case, Entry, Expected, Place, arrival, get, manual, ucl, url};
 
 /// Row of AG §5.1, what follows `/app/svc`, what arrives with `encodeUrl: true` and `false` below `/base`. Rows that
 /// decision 40 and the marks **[D]** change have the wanted behaviour. Envoy's normalisation also writes `|` as `%7C`
@@ -38,8 +38,8 @@ const NAMES: &[(&str, &str)] = &[
     ("Ünïcode", "n-code"),
 ];
 
-pub(super) fn plant(seed: &mut Seed) -> Result {
-    let target = seed.double.url_by_name("http", super::HOST)?;
+pub(super) fn plant(place: &dyn Place) -> Result {
+    let target = url(place, "http")?;
     let base = format!("{target}/base");
     let services = |app: App| {
         app.service("svc", &[Entry::api(&base).name("api")])
@@ -56,8 +56,8 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
     }
     let long = "l".repeat(71);
     let names = names.service(&long, &[Entry::api(&base)]);
-    seed.put(
-        "paths.yaml",
+    place.put(
+        "paths",
         &[
             services(Application::new("encode")).manifest(),
             services(Application::new("verbatim").spec("encodeUrl", false)).manifest(),
@@ -66,13 +66,12 @@ pub(super) fn plant(seed: &mut Seed) -> Result {
             Application::new("ab").service("c", &[Entry::api(&format!("{target}/ab-c"))]).manifest(),
             Application::new("a").service("bc", &[Entry::api(&format!("{target}/a-bc"))]).manifest(),
         ],
-    );
-    Ok(())
+    )
 }
 
-pub(super) fn cases(double: &Double) -> Result<Vec<Case>> {
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
     let arrives =
-        |target: &str| Ok::<_, fairlead_testkit::Error>(Expected::Arrives(arrival(double, "http", target)?));
+        |target: &str| Ok::<_, fairlead_testkit::Error>(Expected::Arrives(arrival(place, "http", target)?));
     let mut cases = Vec::new();
     for (row, rest, encoded, verbatim) in ROWS {
         for (app, expected) in [("encode", encoded), ("verbatim", verbatim)] {

@@ -2,12 +2,10 @@
 
 use fairlead_testkit::{
     Result,
-    bed::outside,
     certs::{Attribute, Request as Certificate},
-    double::Double,
 };
 
-use super::{Application, Authorities, Case, Expected, arrival, case, post, subject_refused};
+use super::{Application, Case, Expected, Place, arrival, case, post, subject_refused};
 use Attribute::{CommonName, Country, Locality, Multi, Organization, OrganizationalUnit, State};
 
 /// A client id with everything that a subject escapes.
@@ -46,7 +44,7 @@ const ALTERNATIVE_NAMES: &[(&str, &str, &str, bool)] = &[
     ("an alternative name with signs", "shop", "https://a/?b;c,d=\"", true),
 ];
 
-pub(super) fn cases(double: &Double, authorities: &Authorities) -> Result<Vec<Case>> {
+pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
     let table: &[SubjectRow<'_>] = &[
         ("the name", &["CV-4.2-r01", "CV-4.3-r01"], "shop", &subject("shop"), true),
         (
@@ -162,22 +160,22 @@ pub(super) fn cases(double: &Double, authorities: &Authorities) -> Result<Vec<Ca
     let mut cases = Vec::new();
     for (name, rows, application, subject, accepted) in table {
         let certificate = Certificate::client(subject);
-        let expected = expected(double, *accepted)?;
-        cases.push(event(authorities, (name, rows), application, &certificate, expected)?);
+        let expected = expected(place, *accepted)?;
+        cases.push(event(place, (name, rows), application, &certificate, expected)?);
     }
     for (name, common_name, uri, accepted) in ALTERNATIVE_NAMES {
         let certificate = Certificate::client(&[CommonName(common_name)]).uri(uri);
-        cases.push(event(authorities, (name, &[]), "shop", &certificate, expected(double, *accepted)?)?);
+        cases.push(event(place, (name, &[]), "shop", &certificate, expected(place, *accepted)?)?);
     }
-    let second = authorities.second.issue(&Certificate::client(&subject("shop")))?;
-    let arrives = expected(double, true)?;
-    cases.push(case("the second authority", &[], outside(&second), post("/shop/v2/events"), arrives));
+    let second = place.authorities().second.issue(&Certificate::client(&subject("shop")))?;
+    let arrives = expected(place, true)?;
+    cases.push(case("the second authority", &[], place.client(&second), post("/shop/v2/events"), arrives));
     Ok(cases)
 }
 
-fn expected(double: &Double, accepted: bool) -> Result<Expected> {
+fn expected(place: &dyn Place, accepted: bool) -> Result<Expected> {
     Ok(if accepted {
-        Expected::Arrives(arrival(double, "/publish")?)
+        Expected::Arrives(arrival(place, "/publish")?)
     } else {
         Expected::Refused(subject_refused())
     })
@@ -185,12 +183,12 @@ fn expected(double: &Double, accepted: bool) -> Result<Expected> {
 
 /// An event to `application` with a certificate of the first authority.
 fn event(
-    authorities: &Authorities,
+    place: &dyn Place,
     (name, rows): (&str, &[&'static str]),
     application: &str,
     certificate: &Certificate,
     expected: Expected,
 ) -> Result<Case> {
-    let identity = authorities.first.issue(certificate)?;
-    Ok(case(name, rows, outside(&identity), post(&format!("/{application}/v2/events")), expected))
+    let identity = place.authorities().first.issue(certificate)?;
+    Ok(case(name, rows, place.client(&identity), post(&format!("/{application}/v2/events")), expected))
 }

@@ -1,17 +1,13 @@
 //! What comes back (AG §12).
 
-use fairlead_testkit::{Result, bed::Seed};
+use fairlead_testkit::Result;
 
-use super::{Application, Case, Entry, Expected, get, manual};
+use super::{Application, Case, Entry, Expected, Place, get, manual, url};
 use crate::case::{Answer, Text};
 
-pub(super) fn plant(seed: &mut Seed) -> Result {
-    let base = format!("{}/base", seed.double.url_by_name("http", super::HOST)?);
-    seed.put(
-        "responses.yaml",
-        &[Application::new("responses").service("svc", &[Entry::api(&base)]).manifest()],
-    );
-    Ok(())
+pub(super) fn plant(place: &dyn Place) -> Result {
+    let base = format!("{}/base", url(place, "http")?);
+    place.put("responses", &[Application::new("responses").service("svc", &[Entry::api(&base)]).manifest()])
 }
 
 pub(super) fn cases() -> Vec<Case> {

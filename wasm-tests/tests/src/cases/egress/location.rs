@@ -1,8 +1,8 @@
 //! `Location` rewriting (AG §12.1); rows marked **[D]** have the wanted behaviour.
 
-use fairlead_testkit::{Result, bed::Seed};
+use fairlead_testkit::Result;
 
-use super::{Application, Case, Entry, Expected, get, manual, ucl};
+use super::{Application, Case, Entry, Expected, Place, get, manual, ucl, url};
 use crate::case::Answer;
 
 /// Row, service, `Location` from the target without host (`t` stands for it), what the caller gets; `=` for unchanged.
@@ -23,15 +23,14 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("AG-12.1-r14", "root", "https://t/x/y/", "/location/root/x/y/"),
 ];
 
-pub(super) fn plant(seed: &mut Seed) -> Result {
-    let target = seed.double.url_by_name("https", super::HOST)?;
+pub(super) fn plant(place: &dyn Place) -> Result {
+    let target = url(place, "https")?;
     let entry = |path: &str| [Entry::api(&format!("{target}{path}")).name("api")];
     let app = Application::new("location")
         .service("base", &entry("/api/v1"))
         .service("slash", &entry("/api/"))
         .service("root", &entry(""));
-    seed.put("location.yaml", &[app.manifest()]);
-    Ok(())
+    place.put("location", &[app.manifest()])
 }
 
 pub(super) fn cases() -> Vec<Case> {

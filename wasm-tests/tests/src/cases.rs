@@ -1,0 +1,64 @@
+//! What Fairlead must do, as tables of cases: one list, two beds.
+//!
+//! A table is a function `fn(&dyn Place)` in a module of its own below this one, with `NEEDS` beside it, which says how
+//! its bed must be ([`Needs`](crate::place::Needs)). It writes its resources itself, under names that begin with the table's, and fails by
+//! panicking. [`each_table!`](crate::each_table) lists all of them, and makes a test of each:
+//!
+//! * in the embedded bed, `tests/cases.rs`, each in an installation of its own;
+//! * in the mesh, `wasm-tests/mesh/tests/cases.rs`, one after the other in one installation: what a table wrote is deleted
+//!   behind it, and one that needs another configuration gets it by an upgrade of the chart.
+//!
+//! So a new table is a module here and a word in the list, and runs in both. What depends on how a bed is made (files of
+//! the control plane, a worker's connections, a restart) is no table: it is written out in that bed's own tests.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "the body of a test: a failure is a failed test"
+)]
+
+pub mod bodies;
+pub mod egress;
+pub mod idle;
+pub mod ingress;
+pub mod oauth;
+pub mod times;
+pub mod transport;
+
+/// Makes a test of each table; `run!(needs, table)` says how the bed runs one: `fn(&Needs, fn(&dyn Place)) -> Result`.
+#[macro_export]
+macro_rules! each_table {
+    ($run:path) => {
+        $crate::each_table! { @tests $run:
+            egress { paths, headers, credentials, answers, refusals }
+            bodies {
+                requests_stream_whatever_the_method_and_size, answers_come_as_the_target_sent_them,
+                upgraded_connections_flow_both_ways,
+            }
+            transport {
+                server_name_and_protocol_follow_the_target, trust_changes_live_also_for_warm_connections, guard,
+                guard_judges_every_address_of_a_name,
+            }
+            oauth {
+                token_request_is_exact_and_follows_its_secret, a_thousand_cold_calls_are_one_token_request,
+                works_with_a_real_server, token_endpoint_is_guarded_and_asked_only_when_needed,
+                odd_token_answers_are_taken_as_the_contract_says,
+            }
+            times { until_headers_are_limited_and_bodies_are_not }
+            idle { a_stream_without_progress_ends }
+            ingress { requests, handshakes, sink_answers, methods_and_bodies, nothing_is_held_back }
+        }
+    };
+    (@tests $run:path: $($module:ident { $($table:ident),* $(,)? })*) => {
+        $(mod $module {
+            $(#[test]
+            fn $table() {
+                if let Err(error) = $run(&$crate::cases::$module::NEEDS, $crate::cases::$module::$table) {
+                    panic!("{error}");
+                }
+            })*
+        })*
+    };
+}
