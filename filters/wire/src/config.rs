@@ -12,8 +12,11 @@ pub const EGRESS: &str = "egress";
 pub const INGRESS: &str = "ingress";
 
 /// Configuration of one plugin instance. Empty configuration means all defaults: nothing is ours.
+///
+/// Fields that are not known count for nothing: while a control plane is replaced by the next, the plugin of the one is
+/// given the configuration of the other, and refusing it would refuse every request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 pub struct PluginConfig {
     /// Host names that are ours, lower case, without port; `*` for all. Requests for others pass untouched.
     pub hosts: Vec<String>,
@@ -87,7 +90,7 @@ pub enum Mode {
 
 /// How to reach the control plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Control {
     /// Envoy cluster.
     pub cluster: String,

@@ -133,7 +133,7 @@ pub fn read_grant(json: &[u8]) -> Result<GrantAnswer> {
     })
 }
 
-/// Reads a plugin's configuration. A field that is not known is an error.
+/// Reads a plugin's configuration. Fields that are not known count for nothing, as everywhere: see [`PluginConfig`].
 ///
 /// # Errors
 /// When the bytes are not its JSON.
@@ -169,7 +169,7 @@ pub fn read_config(json: &[u8]) -> Result<PluginConfig> {
                         _ => Err(unknown(name)),
                     })?;
                 }
-                _ => return Err(unknown(name)),
+                _ => pass(value)?,
             }
             Ok(())
         })?;
@@ -185,7 +185,7 @@ fn control(cursor: &mut Cursor<'_>) -> Result<Control> {
             "authority" => control.authority = value.string()?,
             "waitMs" => control.wait_ms = value.number()?,
             "pageBytes" => control.page_bytes = value.number()?,
-            _ => return Err(unknown(name)),
+            _ => pass(value)?,
         }
         Ok(())
     })?;

@@ -102,8 +102,6 @@ fn every_cut_is_an_error_and_none_panics() {
 #[test]
 fn what_serde_refuses_is_refused() {
     for config in [
-        r#"{"hosts":["a"],"later":1}"#,
-        r#"{"control":{"later":1}}"#,
         r#"{"listeners":{"65536":"ucl"}}"#,
         r#"{"listeners":{"1":"other"}}"#,
         r#"{"holdMs":4294967296}"#,
@@ -127,9 +125,22 @@ fn what_serde_refuses_is_refused() {
         assert!(read_config(config.as_bytes()).is_err(), "{config}");
     }
     assert!(read_config(b"{\"hosts\":[\"\xff\"]}").is_err());
-    let error = read_config(br#"{"hosts":["a"],"later":1}"#).unwrap_err();
+    let error = read_config(br#"{"listeners":{"1":"later"}}"#).unwrap_err();
     assert_eq!(error.to_string(), "`later` is not known, 2 bytes before the end");
     assert_eq!(read_egress(b"{}").unwrap_err().to_string(), "there is no `outcome`, 0 bytes before the end");
+}
+
+/// A plugin meets the configuration of a newer control plane in every update.
+#[test]
+fn a_later_configuration_is_read() {
+    let now = read_config(br#"{"hosts":["a"],"control":{"waitMs":7}}"#).unwrap();
+    for later in [
+        r#"{"later":{"a":[1]},"hosts":["a"],"control":{"waitMs":7}}"#,
+        r#"{"hosts":["a"],"control":{"waitMs":7,"later":[{}]},"more":null}"#,
+    ] {
+        assert_eq!(read_config(later.as_bytes()).unwrap(), now, "{later}");
+        assert_eq!(serde::<PluginConfig>(later.as_bytes()).as_ref(), Some(&now), "{later}");
+    }
 }
 
 #[test]
