@@ -5,8 +5,12 @@
 
 mod ca;
 mod credential;
+mod endpoint;
 mod entry;
+mod grant;
 mod ingress;
+mod limits;
+mod proxy;
 mod secret;
 mod target;
 pub(crate) mod text;
@@ -25,6 +29,7 @@ use fairlead_wire::{
 };
 
 pub(crate) use ingress::Installed;
+use limits::Limits;
 pub(crate) use target::Guard;
 
 use crate::{Effect, GrantSpec, Problem, Profile, Record, index::Secrets};
@@ -35,6 +40,10 @@ pub(crate) struct Context<'a> {
     pub(crate) secrets: &'a Secrets,
     pub(crate) guard: &'a Guard,
     pub(crate) installed: &'a Installed,
+    /// Whether the installation replays calls.
+    pub(crate) replay: bool,
+    /// Seconds since 1970; what is told of certificates depends on it.
+    pub(crate) now: i64,
 }
 
 /// What became of an Application.
@@ -50,6 +59,8 @@ pub(crate) struct Compiled {
     pub(crate) problems: Box<[Problem]>,
     /// Names of Secrets whose change makes it necessary to compile again; each once.
     pub(crate) refers_to: Box<[Arc<str>]>,
+    /// When it must be compiled again because a certificate ends, seconds since 1970.
+    pub(crate) due: Option<i64>,
 }
 
 /// What a key leads to.
@@ -66,11 +77,19 @@ pub(crate) struct Way {
 #[derive(Clone, Debug)]
 pub(crate) struct Needs {
     pub(crate) profile: Arc<Profile>,
-    pub(crate) grant: Option<Arc<GrantSpec>>,
+    /// That of `Authorization`, then that of CSRF.
+    pub(crate) grants: Box<[Arc<GrantSpec>]>,
     /// Namespace and name of the Secrets that its record holds something of.
     pub(crate) secrets: Box<[(Arc<str>, Arc<str>)]>,
     /// The Application or one of these Secrets was deleted: the route must not outlive the next compilation.
     pub(crate) revoked: bool,
+}
+
+impl Needs {
+    /// The grant of this id.
+    pub(crate) fn grant(&self, id: &str) -> Option<&GrantSpec> {
+        self.grants.iter().find(|grant| grant.id == id).map(Arc::as_ref)
+    }
 }
 
 /// Where an entry stands, for field paths.
@@ -108,7 +127,9 @@ pub(crate) fn compile(
     let mut problems = Vec::new();
     let mut refers_to = BTreeSet::new();
     let (ingress, sink) = ingress::compile(application, context, &mut problems);
+    let limits = Limits::of(application, context.replay, &mut problems);
     let own_ca = OnceCell::new();
+    let mut due: Option<i64> = None;
     let mut egress = BTreeMap::new();
     for (segment, candidates) in group(apis(application), |place| normalise(&place.service.display_name)) {
         let manual_key = format!("{}/{segment}", application.metadata.name);
@@ -123,10 +144,11 @@ pub(crate) fn compile(
             let way = match twins.as_slice() {
                 [place] => {
                     let last = before.and_then(|before| before.find(&key)).map(|(_, way)| way);
-                    let mut entry = entry::Compiler::new(*place, context, &own_ca);
+                    let mut entry = entry::Compiler::new(*place, context, limits, &own_ca);
                     let outcome = entry.compile();
                     problems.append(&mut entry.problems);
                     refers_to.append(&mut entry.refers_to);
+                    due = [due, entry.due].into_iter().flatten().min();
                     settle(outcome, last, manual, &mut problems)
                 }
                 _ => {
@@ -151,6 +173,7 @@ pub(crate) fn compile(
         sink,
         problems: problems.into(),
         refers_to: refers_to.into_iter().map(Arc::from).collect(),
+        due,
     }
 }
 
@@ -250,7 +273,8 @@ fn settle(
         }
         Err(refused) => *refused,
     };
-    let keepable = matches!(refusal.reason, Reason::SecretMissing | Reason::SecretInvalid);
+    let keepable =
+        matches!(refusal.reason, Reason::SecretMissing | Reason::SecretInvalid | Reason::CertificateInvalid);
     let kept = last.filter(|way| keepable && way.needs.as_ref().is_some_and(|needs| !needs.revoked));
     let way = match kept {
         Some(way) => {

@@ -6,12 +6,14 @@ use fairlead_app_router::normalise;
 use fairlead_wire::{
     Reason, Refusal,
     feed::{Credential, EgressOutcome, EgressRoute},
+    idle::Idle,
 };
 use serde::Serialize;
 
 use crate::{
-    Endpoint, Problem,
+    ClientPair, GrantKind, GrantSpec, Problem,
     compile::{Compiled, Needs, Way, text},
+    date,
 };
 
 /// How a call is answered.
@@ -43,8 +45,17 @@ pub enum Verdict {
         target: String,
         /// Transport profile: its id and its [kind](crate::Trust::kind).
         profile: (String, &'static str),
-        /// `none`, `static` (Basic) or `grant` (OAuth) with the token endpoint.
+        /// The proxy that it goes through.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        proxy: Option<String>,
+        /// The certificate that the connection shows: its fingerprint and its last day.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_certificate: Option<String>,
+        /// What goes on top of it, with the token endpoint.
         credential: String,
+        /// The CSRF endpoint.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        csrf: Option<String>,
         /// Secrets that it is made of, `namespace/name`.
         secrets: Vec<String>,
         /// Names of headers that are added where the caller sends none.
@@ -56,6 +67,14 @@ pub enum Verdict {
         /// Milliseconds until response headers, 0: no limit; none: the installation's limit.
         #[serde(skip_serializing_if = "Option::is_none")]
         headers_timeout_ms: Option<u32>,
+        /// How long it may be idle, `none`: no limit; absent: the installation's limit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        idle: Option<&'static str>,
+        /// How many of the Application's calls one worker has at a time, 0: no limit; absent: the installation's limit.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        concurrency: Option<u32>,
+        /// What becomes of a call whose grant is rejected.
+        replay: String,
     },
     /// It is answered with an error.
     #[serde(rename_all = "camelCase")]
@@ -154,30 +173,67 @@ impl Verdict {
         Self::Forward {
             target: format!("{scheme}://{}{}{mark}{}", route.authority, route.base_path, route.query),
             profile: (needs.profile.id.clone(), needs.profile.trust.kind()),
+            proxy: needs.profile.proxy.as_ref().map(ToString::to_string),
+            client_certificate: needs.profile.client.as_deref().map(shown),
             credential: credential(route, needs),
+            csrf: route.csrf.as_deref().map(|id| needs.grant(id).map(endpoint).unwrap_or_default()),
             secrets: needs.secrets.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect(),
             headers,
             query_parameters: route.query_parameters.iter().map(|(name, _)| name.clone()).collect(),
             encode_url: route.encode_url,
             headers_timeout_ms: route.headers_timeout_ms,
+            idle: route.idle.map(Idle::as_str),
+            concurrency: route.concurrency,
+            replay: replay(route),
         }
     }
 }
 
 fn credential(route: &EgressRoute, needs: &Needs) -> String {
-    match (&route.credential, needs.grant.as_deref().map(|grant| &grant.endpoint)) {
-        (Credential::None, _) => "none".to_owned(),
-        (Credential::Static(_), _) => "Authorization: Basic [redacted]".to_owned(),
-        (Credential::Grant(_), Some(Ok(Endpoint { url, trust, .. }))) => {
-            let mut url = url.clone();
-            // A query may hold a key.
-            url.set_query(None);
-            format!("Authorization: Bearer [redacted], a token from {url} ({})", trust.kind())
+    match &route.credential {
+        Credential::None => "none".to_owned(),
+        Credential::Static(_) => "Authorization: Basic [redacted]".to_owned(),
+        Credential::Grant(id) => match needs.grant(id) {
+            Some(grant) if grant.endpoint.is_err() => endpoint(grant),
+            Some(grant) => format!("Authorization: Bearer [redacted], {}", endpoint(grant)),
+            None => "Authorization: Bearer [redacted]".to_owned(),
+        },
+    }
+}
+
+/// Where a grant is fetched, and with what.
+fn endpoint(grant: &GrantSpec) -> String {
+    let endpoint = match &grant.endpoint {
+        Ok(endpoint) => endpoint,
+        Err(refusal) => {
+            return format!("no token can be had: {} {}", refusal.status, refusal.body.trim_end());
         }
-        (Credential::Grant(_), Some(Err(refusal))) => {
-            format!("no token can be had: {} {}", refusal.status, refusal.body.trim_end())
-        }
-        (Credential::Grant(_), None) => "Authorization: Bearer [redacted]".to_owned(),
+    };
+    let mut url = endpoint.url.clone();
+    // A query may hold a key.
+    url.set_query(None);
+    let mut text = format!("a token from {url} ({}", endpoint.trust.kind());
+    if let Some(proxy) = &endpoint.proxy {
+        text.push_str(&format!(", through {proxy}"));
+    }
+    if let GrantKind::CertifiedClient { pair, .. } = &grant.kind {
+        text.push_str(&format!(", with the certificate {}", shown(pair)));
+    }
+    text.push(')');
+    text
+}
+
+fn shown(pair: &ClientPair) -> String {
+    format!("{} until {}", pair.fingerprint, date::day(pair.expires))
+}
+
+fn replay(route: &EgressRoute) -> String {
+    let grants = matches!(route.credential, Credential::Grant(_)) || route.csrf.is_some();
+    match (grants, route.no_replay, route.replay_bytes) {
+        (false, ..) => "never: it has no token that could be renewed".to_owned(),
+        (_, true, _) => "off".to_owned(),
+        (.., Some(bytes)) => format!("with bodies up to {bytes} bytes"),
+        _ => "with bodies up to the installation's limit".to_owned(),
     }
 }
 
@@ -195,16 +251,25 @@ impl fmt::Display for Explanation {
             Verdict::Forward {
                 target,
                 profile: (id, kind),
+                proxy,
+                client_certificate,
                 credential,
+                csrf,
                 secrets,
                 headers,
                 query_parameters,
                 encode_url,
                 headers_timeout_ms,
+                idle,
+                concurrency,
+                replay,
             } => {
                 writeln!(f, "  target       {target}")?;
                 writeln!(f, "  transport    {kind} ({id})")?;
+                optional(f, "  proxy        ", proxy.as_deref())?;
+                optional(f, "  certificate  ", client_certificate.as_deref())?;
                 writeln!(f, "  credential   {credential}")?;
+                optional(f, "  csrf         ", csrf.as_deref())?;
                 list(f, "  secrets      ", secrets, "")?;
                 list(f, "  headers      ", headers, ": [redacted]")?;
                 list(f, "  parameters   ", query_parameters, "=[redacted]")?;
@@ -214,6 +279,13 @@ impl fmt::Display for Explanation {
                     Some(0) => writeln!(f, "  time-out     none")?,
                     Some(millis) => writeln!(f, "  time-out     {millis} ms to response headers")?,
                 }
+                writeln!(f, "  idle         {}", idle.unwrap_or("the installation's"))?;
+                match concurrency {
+                    None => writeln!(f, "  concurrency  the installation's")?,
+                    Some(0) => writeln!(f, "  concurrency  no limit")?,
+                    Some(limit) => writeln!(f, "  concurrency  {limit} in one worker")?,
+                }
+                writeln!(f, "  replay       {replay}")?;
             }
             Verdict::Refuse { status, reason, body } => {
                 writeln!(f, "  answer       {status} ({reason})")?;
@@ -226,6 +298,10 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
+}
+
+fn optional(f: &mut fmt::Formatter<'_>, label: &str, value: Option<&str>) -> fmt::Result {
+    value.map_or(Ok(()), |value| writeln!(f, "{label}{value}"))
 }
 
 fn list(f: &mut fmt::Formatter<'_>, label: &str, names: &[String], value: &str) -> fmt::Result {

@@ -83,6 +83,11 @@ pub(crate) struct Identity<'a> {
     pub(crate) version: &'a str,
     pub(crate) url: &'a str,
     pub(crate) trust: &'a Trust,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<&'a Proxy>,
+    /// Id of the grant that the endpoint is asked with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) linked: Option<&'a str>,
 }
 
 impl Identity<'_> {

@@ -6,7 +6,7 @@ mod source;
 mod uses;
 
 pub use changes::{Changes, ProfileChanges};
-pub(crate) use secrets::Secrets;
+pub(crate) use secrets::{Held, Secrets};
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,6 +31,11 @@ use uses::Uses;
 pub struct Index {
     guard: Guard,
     installed: Installed,
+    replay: bool,
+    /// See [`Index::at`].
+    now: i64,
+    /// Applications whose certificates end, by the time at which that is worth another word.
+    due: BTreeSet<(i64, Arc<str>)>,
     applications: BTreeMap<Arc<str>, Source>,
     secrets: Secrets,
     compiled: BTreeMap<Arc<str>, Box<Compiled>>,
@@ -81,6 +86,9 @@ impl Index {
         Self {
             guard: Guard::new(installation),
             installed: Installed::new(installation),
+            replay: installation.replay,
+            now: 0,
+            due: BTreeSet::new(),
             applications: BTreeMap::new(),
             secrets: Secrets::new(&installation.secret_namespaces),
             compiled: BTreeMap::new(),
@@ -90,6 +98,15 @@ impl Index {
             profiles: Uses::default(),
             sink_profiles: Uses::default(),
             grants: Uses::default(),
+        }
+    }
+
+    /// What time it is, seconds since 1970: on it depends what is told of certificates that end, and nothing else. The next
+    /// [`Index::changes`] tells it. Without it none ends.
+    pub fn at(&mut self, now: i64) {
+        self.now = now;
+        while self.due.first().is_some_and(|(due, _)| *due <= now) {
+            self.touched.extend(self.due.pop_first().map(|(_, name)| name));
         }
     }
 
@@ -159,13 +176,20 @@ impl Index {
         for name in std::mem::take(&mut self.touched) {
             let before = self.compiled.remove(&name);
             let mut after = self.applications.get(&name).and_then(Source::read).map(|application| {
-                let context =
-                    Context { secrets: &self.secrets, guard: &self.guard, installed: &self.installed };
+                let Self { secrets, guard, installed, replay, now, .. } = &*self;
+                let context = Context { secrets, guard, installed, replay: *replay, now: *now };
                 Box::new(compile::compile(&application, before.as_deref(), context))
             });
             changes.record(&name, before.as_deref(), after.as_deref());
             changes.touched.push(name.clone());
             self.count(&name, before.as_deref(), after.as_deref_mut());
+            let due = |compiled: Option<&Compiled>| compiled.and_then(|compiled| compiled.due);
+            if let Some(due) = due(before.as_deref()) {
+                self.due.remove(&(due, name.clone()));
+            }
+            if let Some(due) = due(after.as_deref()) {
+                self.due.insert((due, name.clone()));
+            }
             if let Some(after) = after {
                 self.compiled.insert(name, after);
             }
@@ -250,9 +274,7 @@ impl Index {
         if let Some(after) = after.as_deref_mut() {
             for needs in after.needs_mut() {
                 self.profiles.add(&mut needs.profile);
-                if let Some(grant) = &mut needs.grant {
-                    self.grants.add(grant);
-                }
+                needs.grants.iter_mut().for_each(|grant| self.grants.add(grant));
             }
             if let Some(sink) = &mut after.sink {
                 self.sink_profiles.add(sink);
@@ -264,9 +286,7 @@ impl Index {
         let Some(before) = before else { return };
         for needs in before.needs() {
             self.profiles.remove(&needs.profile.id);
-            if let Some(grant) = &needs.grant {
-                self.grants.remove(&grant.id);
-            }
+            needs.grants.iter().for_each(|grant| self.grants.remove(&grant.id));
         }
         if let Some(sink) = &before.sink {
             self.sink_profiles.remove(&sink.id);

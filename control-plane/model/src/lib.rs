@@ -5,6 +5,7 @@
 //! [`GrantSpec`]s for the broker, [`Problem`]s for the status. Nothing here does I/O or reads a clock.
 
 mod compile;
+mod date;
 mod explain;
 mod grant;
 mod index;
@@ -23,5 +24,5 @@ pub use installation::{BUILT_IN_REFUSED, Installation};
 pub use pair::{ClientPair, PairError};
 pub use problem::{Effect, Problem};
 pub use profile::{Profile, Trust};
-pub use proxy::Proxy;
+pub use proxy::{Proxy, ProxyError};
 pub use record::Record;

@@ -17,6 +17,8 @@ use key::Key;
 
 /// How many certificates a chain may have; more are a bundle of CAs by mistake.
 const LONGEST_CHAIN: usize = 16;
+/// How long before the end at most it is told, seconds.
+const WARNING: i64 = 30 * 24 * 3_600;
 
 /// A client certificate with its key, both read, found to belong together and written anew. It prints without the key.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ pub struct ClientPair {
     pub fingerprint: String,
     /// When the certificate ends, seconds since 1970. Nothing is refused for it: the server that is called decides.
     pub expires: i64,
+    /// From when on its end is worth a word: 30 days before, or when a third of its life is left.
+    pub ending: i64,
 }
 
 /// Why there is no pair. The texts hold nothing of what was read; they follow "Failed to prepare certificate," (AG E17, E19).
@@ -102,7 +106,8 @@ impl ClientPair {
         let mut key_pem = String::new();
         pem::encode(&mut key_pem, "PRIVATE KEY", &key.pkcs8);
         let fingerprint = short_sha256(certificate_pem.as_bytes());
-        Ok(Self { certificate_pem, key_pem: key_pem.into(), fingerprint, expires: leaf.expires })
+        let ending = leaf.expires - WARNING.min((leaf.expires - leaf.begins) / 3);
+        Ok(Self { certificate_pem, key_pem: key_pem.into(), fingerprint, expires: leaf.expires, ending })
     }
 }
 

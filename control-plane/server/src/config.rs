@@ -13,12 +13,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fairlead_model::Proxy;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use duration::Span;
-pub use gateways::{CertificateFiles, EgressConfig, GatewaysConfig, IngressConfig, PipelineConfig};
+pub use gateways::{
+    CertificateFiles, EgressConfig, GatewaysConfig, IngressConfig, PipelineConfig, ReplayConfig,
+};
 pub use kubernetes::{
     EndpointConfig, IstioRootConfig, KubernetesConfig, LeaseConfig, MeshEgressConfig, MeshIngressConfig,
     ModuleConfig, SecretKey, SecretName, StatusesConfig,
@@ -124,6 +127,9 @@ pub struct TargetsConfig {
     pub name_servers: Vec<SocketAddr>,
     /// Bundle of trusted CAs, PEM; absent: the machine's, from where the usual distributions keep it.
     pub system_ca: Option<PathBuf>,
+    /// HTTP proxy in front of targets, token and CSRF endpoints: `http://host:port`, without user name and password. An
+    /// Application may name another, or `none`. Absent: everything is called directly.
+    pub proxy: Option<String>,
 }
 
 /// Where distributions keep the bundle of trusted CAs.
@@ -140,6 +146,12 @@ impl TargetsConfig {
     pub fn system_ca(&self) -> PathBuf {
         let usual = || SYSTEM_CA.iter().map(PathBuf::from).find(|path| path.exists());
         self.system_ca.clone().or_else(usual).unwrap_or_else(|| SYSTEM_CA.iter().map(PathBuf::from).collect())
+    }
+
+    /// The proxy; one that is none was refused when the configuration was read.
+    #[must_use]
+    pub fn proxy(&self) -> Option<Proxy> {
+        self.proxy.as_deref().and_then(|proxy| Proxy::parse(proxy).ok())
     }
 }
 
@@ -245,6 +257,13 @@ impl Config {
                 return Err(("sink", format!("`{sink}` must begin with http:// or https://")));
             }
         }
+        if let Some(Err(error)) = self.targets.proxy.as_deref().map(Proxy::parse) {
+            return Err(("targets.proxy", error.to_string()));
+        }
+        if self.gateways.replay.max_request_bytes > self.gateways.replay.budget_bytes {
+            let text = "is more than `gateways.replay.budgetBytes`, which holds for all of them together";
+            return Err(("gateways.replay.maxRequestBytes", text.to_owned()));
+        }
         self.kubernetes.as_ref().map_or(Ok(()), KubernetesConfig::check)
     }
 
@@ -317,6 +336,10 @@ mod tests {
         assert!(parse("trustDomain: a/b").unwrap_err().contains("trustDomain"));
         assert!(parse("grants: {timeout: soon}").unwrap_err().contains("a number with ms, s, m or h"));
         assert!(parse("targets: {allow: [127.0.0.2]}").unwrap_err().contains("allow"));
+        let error = parse("targets: {proxy: 'http://user:word@proxy.example:3128'}").unwrap_err();
+        assert!(error.contains("targets.proxy: it has a user name") && !error.contains("word"), "{error}");
+        let error = parse("gateways: {replay: {maxRequestBytes: 2, budgetBytes: 1}}").unwrap_err();
+        assert!(error.contains("gateways.replay.maxRequestBytes"), "{error}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use axum::{
     routing::get,
 };
 use fairlead_model::Installation;
+use fairlead_render::guard::REFUSED;
 use fairlead_resources::Sink;
 use fairlead_wire::feed;
 use tokio::{
@@ -180,6 +181,10 @@ fn installation(config: &Config, own: &[SocketAddr]) -> Installation {
         secret_namespaces: config.secret_namespaces.clone(),
         sink: config.sink.clone().map(Sink::Publisher),
         refused_authorities: own.iter().map(ToString::to_string).collect(),
+        refused_networks: REFUSED.iter().filter_map(|network| network.parse().ok()).collect(),
+        allowed_networks: config.targets.allow.clone(),
+        proxy: config.targets.proxy(),
+        replay: config.gateways.replay.enabled,
     }
 }
 

@@ -1,52 +1,55 @@
-//! `entry.credentials` and its Secret → what goes on top of a request (AG §8).
+//! `entry.credentials` and its Secret → what goes on top of a request, and what its connection shows (AG §8, §9).
+
+use std::sync::Arc;
 
 use fairlead_credential_injector::basic;
-use fairlead_resources::{Credentials, Secret};
+use fairlead_resources::Credentials;
 use fairlead_wire::{Reason, Refusal, feed::Credential};
-use secrecy::SecretString;
-use url::Url;
 
-use super::{
-    Refused,
-    entry::Compiler,
-    secret::problem,
-    target::{Target, TargetError},
-    text,
-};
-use crate::{Effect, Endpoint, GrantKind, GrantSpec, Problem, Trust, grant::Identity};
+use super::{Refused, endpoint::Whose, entry::Compiler};
+use crate::{ClientPair, CsrfAuth, Effect, GrantSpec, Problem, date, index::Held};
 
-type Compiled = (Credential, Option<GrantSpec>);
+/// How a request authenticates.
+#[derive(Default)]
+pub(crate) struct Authentication {
+    /// What goes on top of it.
+    pub(crate) credential: Credential,
+    /// Id of the CSRF grant.
+    pub(crate) csrf: Option<String>,
+    /// The grants that both name.
+    pub(crate) grants: Vec<Arc<GrantSpec>>,
+    /// What its connection shows.
+    pub(crate) client: Option<Arc<ClientPair>>,
+}
 
 impl Compiler<'_> {
-    /// The credential of a request, and the grant that it names.
-    pub(crate) fn credential(
+    /// How requests of the entry authenticate.
+    pub(crate) fn authentication(
         &mut self,
         given: &Credentials,
-        secret: &Secret,
-    ) -> Result<Compiled, Box<Refused>> {
-        let known = matches!(given.kind.as_str(), "Basic" | "OAuth" | "OAuthWithCert" | "CertificateGen");
-        match given.kind.as_str() {
-            // AG §9; comes with #6.
-            _ if known && given.csrf_endpoint().is_some() => {
-                Err(self.not_yet("credentials.csrfInfo", "credentials.csrfInfo (CSRF tokens)"))
-            }
+        held: &Held,
+    ) -> Result<Authentication, Box<Refused>> {
+        let mut found = Authentication::default();
+        let with = match given.kind.as_str() {
             // Missing keys read as empty (AG §8).
             "Basic" => {
                 let [username, password] =
-                    ["username", "password"].map(|key| secret.get(key).unwrap_or_default());
-                Ok((Credential::Static(basic(username, password)), None))
+                    ["username", "password"].map(|key| held.secret.get(key).unwrap_or_default());
+                let value = basic(username, password);
+                found.credential = Credential::Static(value.clone());
+                CsrfAuth::Basic(value.into())
             }
-            "OAuth" => {
-                let grant = self.oauth(given, secret)?;
-                Ok((Credential::Grant(grant.id.clone()), Some(grant)))
+            kind @ ("OAuth" | "OAuthWithCert") => {
+                let whose = if kind == "OAuth" { Whose::Token } else { Whose::Certified };
+                let grant = self.token(given, held, whose)?;
+                found.credential = Credential::Grant(grant.id.clone());
+                found.grants.push(Arc::clone(&grant));
+                CsrfAuth::Grant(grant)
             }
-            // A grant that is fetched over mutual TLS (AG §8.4); comes with #6.
-            kind @ "OAuthWithCert" => {
-                Err(self.not_yet("credentials.type", &format!("credentials type '{kind}'")))
-            }
-            // A transport profile with a client certificate (AG §8.5); comes with #6.
-            kind @ "CertificateGen" => {
-                Err(self.not_yet("credentials.type", &format!("credentials type '{kind}'")))
+            "CertificateGen" => {
+                let pair = self.pair(held, "")?;
+                found.client = Some(Arc::clone(&pair));
+                CsrfAuth::Certificate(pair)
             }
             kind => {
                 self.problems.push(Problem {
@@ -58,87 +61,42 @@ impl Compiler<'_> {
                     ),
                     effect: Effect::Warning,
                 });
-                Ok((Credential::None, None))
+                return Ok(found);
             }
+        };
+        if let Some(url) = given.csrf_endpoint() {
+            let grant = self.csrf(url, held, with)?;
+            found.csrf = Some(grant.id.clone());
+            found.grants.push(grant);
         }
+        Ok(found)
     }
 
-    fn not_yet(&self, field: &str, what: &str) -> Box<Refused> {
-        let message = format!("{what} is not supported yet");
-        Box::new(Refused {
-            refusal: text::not_yet(what),
-            problem: problem(&self.place.field(field), Reason::CredentialUnsupported, message),
-        })
-    }
-
-    /// OAuth client credentials (AG §8.3).
-    fn oauth(&mut self, given: &Credentials, secret: &Secret) -> Result<GrantSpec, Box<Refused>> {
+    /// The client certificate of a Secret (E17, E19: `doing` stands before their common text). That it ended is told; whether
+    /// it is accepted all the same, the server says that it is shown to (AG §8.4).
+    pub(crate) fn pair(&mut self, held: &Held, doing: &str) -> Result<Arc<ClientPair>, Box<Refused>> {
         let field = self.place.field("credentials.secretName");
-        let parameters = self.parameters(secret, &field)?;
-        let url = given.authentication_url.as_str();
-        let (endpoint, trust) = match self.token_endpoint(url) {
-            Ok(parsed) => {
-                let trust = self.profile(parsed.scheme() == "https")?.trust.clone();
-                (Ok(Endpoint { url: parsed, trust: trust.clone(), proxy: None }), trust)
-            }
-            Err(refusal) => (Err(refusal), Trust::Plain),
-        };
-        let text = |key: &str| match std::str::from_utf8(secret.get(key).unwrap_or_default()) {
-            Ok(value) => Ok(SecretString::from(value)),
-            Err(_) => Err(self.unusable(secret, &field, &format!("the value of '{key}' is not UTF-8"))),
-        };
-        let identity = Identity {
-            kind: "oauth",
-            namespace: &secret.namespace,
-            secret: &secret.name,
-            version: &secret.version,
-            url,
-            trust: &trust,
-        };
-        Ok(GrantSpec {
-            id: identity.id(),
-            secret: format!("{}/{}", secret.namespace, secret.name),
-            endpoint,
-            kind: GrantKind::ClientCredentials {
-                client_id: text("clientId")?,
-                client_secret: text("clientSecret")?,
-            },
-            headers: parameters.headers.into_iter().map(|(name, value)| (name, value.into())).collect(),
-            query_parameters: parameters
-                .query
-                .into_iter()
-                .map(|(name, values)| (name, values.into_iter().map(SecretString::from).collect()))
-                .collect(),
-        })
-    }
-
-    /// The token endpoint, or what every demand for its grant is answered with (E12, E13).
-    fn token_endpoint(&mut self, url: &str) -> Result<Url, Refusal> {
-        let refusal = match Target::parse(url) {
-            Ok(target) if self.context.guard.refuses(&target) => {
-                text::no_token_endpoint(url, Reason::TargetRefused, "the control plane is never a target")
-            }
-            Ok(_) => match Url::parse(url) {
-                Ok(mut parsed) => {
-                    // Dropped as in a target URL; the credential is the Secret's.
-                    let _ = (parsed.set_username(""), parsed.set_password(None));
-                    parsed.set_fragment(None);
-                    return Ok(parsed);
-                }
-                Err(error) => text::bad_token_endpoint(&error.to_string()),
-            },
-            Err(TargetError::Invalid(why)) => text::bad_token_endpoint(why),
-            Err(TargetError::Unsupported(why)) => {
-                text::no_token_endpoint(url, Reason::TokenEndpointUnreachable, why)
-            }
-        };
-        let message = "no token can be fetched there: write the complete URL of the token endpoint, https://host/path; \
-                       it must not be the control plane or the API server";
-        self.problems.push(problem(
-            &self.place.field("credentials.authenticationUrl"),
-            refusal.reason,
-            message.to_owned(),
-        ));
-        Err(refusal)
+        let pair = held.pair().map_err(|error| {
+            let text = format!("{doing}Failed to prepare certificate, {error}");
+            let refusal = Refusal::json(500, Reason::CertificateInvalid, &text);
+            self.invalid(held, &field, refusal, &error.to_string())
+        })?;
+        let now = self.context.now;
+        if now >= pair.ending {
+            let word = if now >= pair.expires { "ended" } else { "ends" };
+            let (secret, day) = (&held.secret, date::day(pair.expires));
+            self.problems.push(Problem {
+                field,
+                reason: Reason::CertificateInvalid,
+                message: format!(
+                    "the client certificate in Secret {}/{} {word} on {day}: put a new one in its place",
+                    secret.namespace, secret.name
+                ),
+                effect: Effect::Warning,
+            });
+        }
+        let next = [pair.ending, pair.expires].into_iter().find(|time| *time > now);
+        self.due = [self.due, next].into_iter().flatten().min();
+        Ok(pair)
     }
 }

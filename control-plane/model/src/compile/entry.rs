@@ -3,7 +3,6 @@
 use std::{cell::OnceCell, collections::BTreeSet, sync::Arc};
 
 use fairlead_credential_injector::parameters::{self, ParametersError};
-use fairlead_resources::{Secret, duration::Duration};
 use fairlead_wire::{
     Reason, Refusal,
     feed::{EgressOutcome, EgressRoute},
@@ -11,11 +10,13 @@ use fairlead_wire::{
 
 use super::{
     Context, Needs, Place, Refused, ca,
+    credential::Authentication,
+    limits::Limits,
     secret::problem,
     target::{Target, TargetError},
     text,
 };
-use crate::{Problem, Profile, Trust};
+use crate::{ClientPair, Problem, Profile, Proxy, Trust, index::Held};
 
 /// Header lines and query parameters of a Secret (AG §10), in plain text.
 #[derive(Default)]
@@ -34,13 +35,24 @@ pub(crate) struct Compiler<'a> {
     pub(crate) refers_to: BTreeSet<String>,
     /// Secrets that the record holds something of.
     pub(crate) secrets: Vec<(Arc<str>, Arc<str>)>,
+    /// What the target and endpoints are reached through.
+    pub(crate) proxy: Option<Proxy>,
+    /// When something is to be told that is not yet, seconds since 1970: certificates end.
+    pub(crate) due: Option<i64>,
+    limits: Limits,
     /// The profile of the Application's own CA, made once for all its entries.
     own_ca: &'a OnceCell<Arc<Profile>>,
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(place: Place<'a>, context: Context<'a>, own_ca: &'a OnceCell<Arc<Profile>>) -> Self {
-        Self { place, context, problems: Vec::new(), refers_to: BTreeSet::new(), secrets: Vec::new(), own_ca }
+    pub(crate) fn new(
+        place: Place<'a>,
+        context: Context<'a>,
+        limits: Limits,
+        own_ca: &'a OnceCell<Arc<Profile>>,
+    ) -> Self {
+        let (problems, refers_to, secrets) = Default::default();
+        Self { place, context, problems, refers_to, secrets, proxy: None, due: None, limits, own_ca }
     }
 
     /// The route and what it needs.
@@ -52,27 +64,31 @@ impl<'a> Compiler<'a> {
             None => None,
         };
         let parameters = self.request_parameters()?;
+        self.proxy = self.find_proxy()?;
         let target = self.target()?;
-        let profile = self.profile(target.tls)?;
-        let (credential, grant) = match credential_secret {
-            Some((given, secret)) => self.credential(given, secret)?,
-            None => Default::default(),
+        let found = match credential_secret {
+            Some((given, held)) => self.authentication(given, held)?,
+            None => Authentication::default(),
         };
-        let route = EgressRoute {
+        // What has no grant is never replayed (decision 22), and there may be thousands of client certificates.
+        let pinned = found.client.is_none() || found.csrf.is_some();
+        let profile = self.profile(target.tls, found.client, pinned)?;
+        let mut route = EgressRoute {
             profile: profile.id.clone(),
             tls: target.tls,
             authority: target.authority(),
             base_path: target.path,
             query: target.query,
             encode_url: application.spec.encode_url,
-            credential,
+            credential: found.credential,
+            csrf: found.csrf,
             headers: parameters.headers,
             query_parameters: parameters.query,
-            headers_timeout_ms: self.headers_timeout(),
             ..EgressRoute::default()
         };
+        self.limits.fill(&mut route);
         let secrets = std::mem::take(&mut self.secrets);
-        let needs = Needs { profile, grant: grant.map(Arc::new), secrets: secrets.into(), revoked: false };
+        let needs = Needs { profile, grants: found.grants.into(), secrets: secrets.into(), revoked: false };
         Ok((EgressOutcome::Route(Box::new(route)), needs))
     }
 
@@ -86,12 +102,12 @@ impl<'a> Compiler<'a> {
             return Ok(Parameters::default());
         }
         let field = self.place.field("requestParametersSecretName");
-        let secret = self.secret(name, &field)?;
-        self.parameters(secret, &field)
+        let held = self.secret(name, &field)?;
+        self.parameters(held, &field)
     }
 
     /// The keys `headers` and `queryParameters` of a Secret; E9, E10.
-    pub(crate) fn parameters(&self, secret: &Secret, field: &str) -> Result<Parameters, Box<Refused>> {
+    pub(crate) fn parameters(&self, held: &Held, field: &str) -> Result<Parameters, Box<Refused>> {
         let refuse = |error: ParametersError| {
             let key = match error {
                 ParametersError::Headers(_) => "headers",
@@ -99,8 +115,9 @@ impl<'a> Compiler<'a> {
             };
             let refusal = Refusal::json(500, Reason::SecretInvalid, &error.message(&self.place.service.name));
             let text = format!("key '{key}': {error}; write {{\"Name\": [\"value\"]}}");
-            self.invalid(secret, field, refusal, &text)
+            self.invalid(held, field, refusal, &text)
         };
+        let secret = &held.secret;
         let headers = secret.get("headers").map(parameters::headers).transpose().map_err(refuse)?;
         let query = secret.get("queryParameters").map(parameters::query_parameters);
         let query = query.transpose().map_err(refuse)?;
@@ -115,11 +132,10 @@ impl<'a> Compiler<'a> {
             Box::new(Refused { refusal, problem })
         };
         match Target::parse(url) {
-            Ok(target) if self.context.guard.refuses(&target) => Err(refuse(
-                Refusal::empty(502, Reason::TargetRefused),
-                "the control plane and the API server are never targets",
-            )),
-            Ok(target) => Ok(target),
+            Ok(target) => match self.refuses(&target) {
+                Some(why) => Err(refuse(Refusal::empty(502, Reason::TargetRefused), why)),
+                None => Ok(target),
+            },
             Err(TargetError::Invalid(why)) => Err(refuse(text::bad_target(url, why), why)),
             Err(TargetError::Unsupported(why)) => {
                 Err(refuse(Refusal::empty(502, Reason::TargetUnsupported), why))
@@ -127,8 +143,24 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Whose certificates are believed: `skipVerify` first (decision 23), then the Application's own CA.
-    pub(crate) fn profile(&mut self, tls: bool) -> Result<Arc<Profile>, Box<Refused>> {
+    /// How the target is spoken to. Without TLS nobody asks for a certificate (AG §8.5).
+    fn profile(
+        &mut self,
+        tls: bool,
+        client: Option<Arc<ClientPair>>,
+        pinned: bool,
+    ) -> Result<Arc<Profile>, Box<Refused>> {
+        let base = self.trust(tls)?;
+        Ok(match (client.filter(|_| tls), self.proxy.clone()) {
+            (None, None) => base,
+            (None, proxy) => Arc::new(Profile::with(base.trust.clone(), None, proxy, true)),
+            (client, proxy) => Arc::new(Profile::with(base.trust.clone(), client, proxy, pinned)),
+        })
+    }
+
+    /// Whose certificates are believed, as the profile of that alone: `skipVerify` first (decision 23), then the Application's
+    /// own CA.
+    pub(crate) fn trust(&mut self, tls: bool) -> Result<Arc<Profile>, Box<Refused>> {
         let spec = &self.place.application.spec;
         let ca_secret = spec.fairlead.as_ref().and_then(|fairlead| fairlead.ca_secret_name.as_deref());
         match ca_secret.filter(|name| !name.is_empty()) {
@@ -141,21 +173,16 @@ impl<'a> Compiler<'a> {
 
     fn private(&mut self, ca_secret: &str) -> Result<Arc<Profile>, Box<Refused>> {
         let field = "spec.fairlead.caSecretName";
-        let secret = self.secret(ca_secret, field)?;
+        let held = self.secret(ca_secret, field)?;
         if let Some(profile) = self.own_ca.get() {
             return Ok(Arc::clone(profile));
         }
-        match ca::certificates(secret) {
+        match ca::certificates(&held.secret) {
             Ok(ca_pem) => {
                 let profile = Profile::shared(Trust::Private { ca_pem });
                 Ok(Arc::clone(self.own_ca.get_or_init(|| profile)))
             }
-            Err(error) => Err(self.unusable(secret, field, error)),
+            Err(error) => Err(self.unusable(held, field, error)),
         }
-    }
-
-    fn headers_timeout(&self) -> Option<u32> {
-        let timeouts = self.place.application.spec.fairlead.as_ref()?.timeouts.as_ref()?;
-        timeouts.headers.map(Duration::millis)
     }
 }

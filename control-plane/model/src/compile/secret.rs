@@ -1,17 +1,16 @@
 //! A name in an entry → the Secret that counts (decision 1), with what is to be told about it.
 
-use fairlead_resources::Secret;
 use fairlead_wire::Reason;
 
 use super::{Refused, entry::Compiler, text};
-use crate::{Effect, Problem};
+use crate::{Effect, Problem, index::Held};
 
 impl<'a> Compiler<'a> {
     /// The Secret of this name; `field` is where the name stands. Missing is E8.
-    pub(crate) fn secret(&mut self, name: &str, field: &str) -> Result<&'a Secret, Box<Refused>> {
+    pub(crate) fn secret(&mut self, name: &str, field: &str) -> Result<&'a Held, Box<Refused>> {
         self.refers_to.insert(name.to_owned());
         let mut found = self.context.secrets.all(name);
-        let Some(secret) = found.next() else {
+        let Some(held) = found.next() else {
             let places = self.context.secrets.places();
             let message =
                 format!("Secret '{name}' does not exist: create it in {places}, or correct the name");
@@ -20,7 +19,8 @@ impl<'a> Compiler<'a> {
                 problem: problem(field, Reason::SecretMissing, message),
             }));
         };
-        let hidden: Vec<&str> = found.map(|secret| &*secret.namespace).collect();
+        let secret = &held.secret;
+        let hidden: Vec<&str> = found.map(|held| &*held.secret.namespace).collect();
         if !hidden.is_empty() {
             self.problems.push(Problem {
                 field: field.to_owned(),
@@ -37,24 +37,27 @@ impl<'a> Compiler<'a> {
         if !self.secrets.contains(&used) {
             self.secrets.push(used);
         }
-        Ok(secret)
+        Ok(held)
     }
 
     /// The Secret is there and cannot be used (E8b).
-    pub(crate) fn unusable(&self, secret: &Secret, field: &str, error: &str) -> Box<Refused> {
-        self.invalid(secret, field, text::bad_secret(self.place.service, &secret.name, error), error)
+    pub(crate) fn unusable(&self, held: &Held, field: &str, error: &str) -> Box<Refused> {
+        let refusal = text::bad_secret(self.place.service, &held.secret.name, error);
+        self.invalid(held, field, refusal, error)
     }
 
     /// The Secret is there and cannot be used, with an answer of its own.
     pub(crate) fn invalid(
         &self,
-        secret: &Secret,
+        held: &Held,
         field: &str,
         refusal: fairlead_wire::Refusal,
         error: &str,
     ) -> Box<Refused> {
+        let Held { secret, .. } = held;
         let message = format!("Secret {}/{} cannot be used: {error}", secret.namespace, secret.name);
-        Box::new(Refused { refusal, problem: problem(field, Reason::SecretInvalid, message) })
+        let problem = problem(field, refusal.reason, message);
+        Box::new(Refused { refusal, problem })
     }
 }
 

@@ -3,12 +3,14 @@
 //! Split by hand: a URL crate normalises paths, and the contract sends them as spelt. What is an error and what only cannot be
 //! called follows Go's `net/url` (AG E11 and the 502 rows of AG §14).
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use fairlead_app_router::Base;
+use ipnet::IpNet;
 use url::Host;
 
-use crate::{BUILT_IN_REFUSED, Installation};
+use super::proxy::address;
+use crate::{BUILT_IN_REFUSED, Installation, Proxy};
 
 /// A URL that can be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,12 @@ impl Target {
             return Err(Invalid("invalid URL escape in path"));
         }
         Ok(Self { tls, host: read_host(host)?, port, path: path.to_owned(), query: printable(query) })
+    }
+
+    /// What is called to reach a proxy.
+    pub(crate) fn of(proxy: &Proxy) -> Self {
+        let Proxy { host, port } = proxy.clone();
+        Self { tls: false, host, port: Some(port), path: String::new(), query: String::new() }
     }
 
     /// The `Host` header: with the port if the URL names one.
@@ -136,20 +144,47 @@ fn printable(text: &str) -> String {
     out
 }
 
-/// Targets that are never called (decision 26).
+/// Targets that are never called (decision 26), and the way to those that are.
 #[derive(Clone, Debug)]
-pub(crate) struct Guard(BTreeSet<String>);
+pub(crate) struct Guard {
+    authorities: BTreeSet<String>,
+    refused: Arc<[IpNet]>,
+    allowed: Arc<[IpNet]>,
+    proxy: Option<Proxy>,
+}
 
 impl Guard {
     pub(crate) fn new(installation: &Installation) -> Self {
         let ours = installation.refused_authorities.iter().map(String::as_str);
-        Self(ours.chain(BUILT_IN_REFUSED.iter().copied()).map(str::to_ascii_lowercase).collect())
+        let authorities = ours.chain(BUILT_IN_REFUSED.iter().copied()).map(str::to_ascii_lowercase);
+        Self {
+            authorities: authorities.collect(),
+            refused: installation.refused_networks.clone().into(),
+            allowed: installation.allowed_networks.clone().into(),
+            proxy: installation.proxy.clone(),
+        }
     }
 
+    /// The installation's proxy.
+    pub(crate) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Whether it is one of our own.
     pub(crate) fn refuses(&self, target: &Target) -> bool {
         let host = target.host.strip_suffix('.').unwrap_or(&target.host);
         let port = target.port.unwrap_or(if target.tls { 443 } else { 80 });
-        self.0.contains(host) || self.0.contains(&format!("{host}:{port}"))
+        self.authorities.contains(host) || self.authorities.contains(&format!("{host}:{port}"))
+    }
+
+    /// Whether its host is written as an address that is refused after resolution, or is a name of this very machine.
+    pub(crate) fn refuses_address(&self, target: &Target) -> bool {
+        let host = target.host.strip_suffix('.').unwrap_or(&target.host);
+        let Some(address) = address(host) else {
+            return host == "localhost" || host.ends_with(".localhost");
+        };
+        let contains = |networks: &[IpNet]| networks.iter().any(|network| network.contains(&address));
+        contains(&self.refused) && !contains(&self.allowed)
     }
 }
 

@@ -71,20 +71,20 @@ pub(crate) fn bad_target(url: &str, error: &str) -> Refusal {
 }
 
 /// E12.
-pub(crate) fn bad_token_endpoint(error: &str) -> Refusal {
+pub(crate) fn bad_endpoint(error: &str) -> Refusal {
     Refusal::json(500, Reason::TokenEndpointInvalid, &format!("failed to create token request: {error}"))
 }
 
-/// E13. The query may be a secret and is not shown (a defect in AG §14).
-pub(crate) fn no_token_endpoint(url: &str, reason: Reason, error: &str) -> Refusal {
+/// E13, E21. The query may be a secret and is not shown (a defect in AG §14).
+pub(crate) fn no_endpoint(url: &str, reason: Reason, error: &str) -> Refusal {
     let url = without_user_info(url);
     let url = url.split(['?', '#']).next().unwrap_or_default();
     Refusal::json(502, reason, &format!("failed to make a request to '{url}': {error}"))
 }
 
-/// A kind of credential that comes with #6.
-pub(crate) fn not_yet(what: &str) -> Refusal {
-    Refusal::json(501, Reason::CredentialUnsupported, &format!("{what} is not supported yet"))
+/// E18, which hides the cause; the reason tells it.
+pub(crate) fn no_certified_token(reason: Reason) -> Refusal {
+    Refusal::json(500, reason, "Failed to get token: Failed to fetch token, possible certificate problem")
 }
 
 fn without_user_info(url: &str) -> String {

@@ -1,15 +1,36 @@
 //! The Secrets that count: those of the namespaces that are looked into.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 use fairlead_resources::Secret;
+
+use crate::{ClientPair, PairError};
 
 /// Secrets by name, then in the order of the installation's namespaces.
 #[derive(Debug)]
 pub(crate) struct Secrets {
     namespaces: Vec<String>,
     /// One place a namespace, so that the first that is filled wins (decision 1).
-    by_name: HashMap<Arc<str>, Box<[Option<Secret>]>>,
+    by_name: HashMap<Arc<str>, Box<[Option<Held>]>>,
+}
+
+/// A Secret, and what is made of it once although several entries use it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) secret: Secret,
+    pair: OnceLock<Box<Result<Arc<ClientPair>, PairError>>>,
+}
+
+impl Held {
+    /// The client certificate of the keys `crt` and `key`; missing ones read as empty (AG §8).
+    pub(crate) fn pair(&self) -> Result<Arc<ClientPair>, PairError> {
+        let [crt, key] = ["crt", "key"].map(|name| self.secret.get(name).unwrap_or_default());
+        let pair = self.pair.get_or_init(|| Box::new(ClientPair::read(crt, key).map(Arc::new)));
+        Result::clone(pair)
+    }
 }
 
 impl Secrets {
@@ -18,7 +39,7 @@ impl Secrets {
     }
 
     /// The Secrets of this name, the one that counts first.
-    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Secret> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &Held> {
         self.by_name.get(name).into_iter().flatten().flatten()
     }
 
@@ -33,7 +54,7 @@ impl Secrets {
         let empty = || self.namespaces.iter().map(|_| None).collect();
         let slots = self.by_name.entry(secret.name.clone()).or_insert_with(empty);
         if let Some(slot) = slots.get_mut(place) {
-            *slot = Some(secret);
+            *slot = Some(Held { secret, pair: OnceLock::new() });
         }
         true
     }

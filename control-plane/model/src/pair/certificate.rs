@@ -5,11 +5,14 @@ use super::{
     der::{CONTEXT_0, GENERALIZED_TIME, INTEGER, OBJECT, Reader, SEQUENCE, UTC_TIME},
     key::{Curve, EC, Public, RSA},
 };
+use crate::date;
 
 /// What is read of a certificate.
 pub(super) struct Certificate<'a> {
     /// Whose private key must be there.
     pub(super) key: Option<Public<'a>>,
+    /// `notBefore`, seconds since 1970.
+    pub(super) begins: i64,
     /// `notAfter`, seconds since 1970.
     pub(super) expires: i64,
 }
@@ -30,9 +33,8 @@ impl<'a> Certificate<'a> {
         let mut validity = fields.inside(SEQUENCE)?;
         let _subject = fields.take(SEQUENCE)?;
         let key = fields.inside(SEQUENCE)?;
-        let _not_before = validity.any()?;
-        let (tag, text) = validity.any()?;
-        Some(Self { key: public(key), expires: seconds(tag, text)? })
+        let mut time = || validity.any().and_then(|(tag, text)| seconds(tag, text));
+        Some(Self { begins: time()?, expires: time()?, key: public(key) })
     }
 }
 
@@ -69,14 +71,7 @@ fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
     let mut pairs = rest.chunks(2).map(number);
     let [month, day, hour, minute, second] = std::array::from_fn(|_| pairs.next().unwrap_or_default());
     (matches!(month, 1..=12) && matches!(day, 1..=31))
-        .then(|| (days(year, month, day) * 24 + hour) * 3_600 + minute * 60 + second)
-}
-
-/// Days since 1970 of a date of the Gregorian calendar; the year is taken to begin in March, so that the day that some
-/// years have more is the last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 719_469
+        .then(|| date::start(year, month, day) + hour * 3_600 + minute * 60 + second)
 }
 
 #[cfg(test)]

@@ -106,29 +106,6 @@ fn an_unknown_type_carries_no_credential_and_is_told() {
 }
 
 #[test]
-fn what_comes_later_is_refused_by_name() {
-    let csrf = json!({"type": "Basic", "secretName": "s", "csrfInfo": {"tokenEndpointURL": "https://t.example/csrf"}});
-    for (credentials, text) in [
-        (
-            json!({"type": "OAuthWithCert", "secretName": "s"}),
-            "credentials type 'OAuthWithCert' is not supported yet",
-        ),
-        (
-            json!({"type": "CertificateGen", "secretName": "s"}),
-            "credentials type 'CertificateGen' is not supported yet",
-        ),
-        (csrf, "credentials.csrfInfo (CSRF tokens) is not supported yet"),
-    ] {
-        let mut world = World::new();
-        world.put(secret("s", json!({})));
-        world.apply(one(json!({"targetUrl": "https://t.example", "credentials": credentials})));
-        let refusal = world.refusal(KEY);
-        assert_eq!((refusal.status, refusal.reason), (501, Reason::CredentialUnsupported));
-        assert_eq!(error(refusal), text);
-    }
-}
-
-#[test]
 fn the_first_namespace_wins_and_it_is_told() {
     let mut world = World::new();
     world.put(secret_in("elsewhere", "s", json!({"username": "never"})));

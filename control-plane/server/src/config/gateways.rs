@@ -22,6 +22,11 @@ pub struct GatewaysConfig {
     pub connect_timeout: Span,
     /// Without progress for this long a stream ends (decision 21).
     pub idle_timeout: Span,
+    /// How many calls of one Application one worker has at a time; further ones get 503 at once. An Application may say
+    /// otherwise. 0: no limit.
+    pub concurrency: u32,
+    /// Second attempt after a target rejected a token (decision 22).
+    pub replay: ReplayConfig,
     /// Until a caller's request headers are complete.
     pub request_headers_timeout: Span,
     /// How long a caller's connection is kept between two requests (AG §13).
@@ -47,6 +52,8 @@ impl Default for GatewaysConfig {
             headers_timeout: Span::seconds(10),
             connect_timeout: Span::seconds(10),
             idle_timeout: Span::seconds(300),
+            concurrency: 1_024,
+            replay: ReplayConfig::default(),
             request_headers_timeout: Span::seconds(10),
             keep_alive: Span::seconds(10),
             hold: Span::seconds(5),
@@ -56,6 +63,27 @@ impl Default for GatewaysConfig {
             egress: Some(EgressConfig::default()),
             ingress: Some(IngressConfig::default()),
         }
+    }
+}
+
+/// Second attempt after a target rejected a token (decision 22).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ReplayConfig {
+    /// Whether there is one; an Application may say otherwise.
+    pub enabled: bool,
+    /// The largest request body that is kept for it, bytes; an Application may say otherwise.
+    pub max_request_bytes: u32,
+    /// The largest second answer, bytes; a larger one becomes a 502.
+    pub max_answer_bytes: u32,
+    /// How much one worker keeps at a time, requests and answers of all calls together, bytes.
+    pub budget_bytes: u32,
+}
+
+impl Default for ReplayConfig {
+    fn default() -> Self {
+        const MIB: u32 = 1024 * 1024;
+        Self { enabled: true, max_request_bytes: MIB, max_answer_bytes: 4 * MIB, budget_bytes: 16 * MIB }
     }
 }
 
