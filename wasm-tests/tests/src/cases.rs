@@ -24,6 +24,7 @@ pub mod egress;
 pub mod idle;
 pub mod ingress;
 pub mod oauth;
+pub mod paths;
 pub mod times;
 pub mod transport;
 
@@ -33,6 +34,7 @@ macro_rules! each_table {
     ($run:path) => {
         $crate::each_table! { @tests $run:
             egress { paths, headers, credentials, answers, refusals }
+            paths { arrive_byte_for_byte, name_exactly_one_service, nothing_leaves_the_base_path }
             bodies {
                 requests_stream_whatever_the_method_and_size, answers_come_as_the_target_sent_them,
                 upgraded_connections_flow_both_ways,
