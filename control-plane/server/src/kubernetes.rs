@@ -1,11 +1,12 @@
 //! Kubernetes mode: what replicas share through the API server, and what the parts of one replica tell each other.
 //!
-//! [`Cluster`] is the way to the API server. [`lease`] says who leads, [`authority`] keeps Fairlead's own CA, [`root`] reads
-//! Istio's roots, [`replicas`] says which replicas live and what they serve. [`Signals`] is what those who write
-//! objects and statuses wait for.
+//! [`Cluster`] is the way to the API server, over a [`client`] that notices when nobody answers. [`lease`] says who leads,
+//! [`authority`] keeps Fairlead's own CA, [`root`] reads Istio's roots, [`replicas`] says which replicas live and what they
+//! serve. [`Signals`] is what those who write objects and statuses wait for.
 
 pub mod anchor;
 pub mod authority;
+pub mod client;
 pub mod lease;
 pub mod replicas;
 pub mod root;
@@ -134,7 +135,7 @@ impl Cluster {
             }
             None => kube::Config::infer().await.map_err(|e| failed(&e))?,
         };
-        let client = Client::try_from(found).map_err(|e| failed(&e))?;
+        let client = client::builder(found)?.build();
         let identity = config.identity.clone().unwrap_or_else(|| {
             let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "fairlead".to_owned());
             format!("{host}-{:08x}", rand::random::<u32>())
