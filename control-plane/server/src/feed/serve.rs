@@ -2,14 +2,14 @@
 //! [`mtls`](crate::mtls), which puts the caller's [`Peer`] into each request.
 
 use std::{
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
     time::Duration,
 };
 
 use axum::{
     Extension, Json, Router,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{FromRequestParts, Path, Query},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -102,42 +102,77 @@ impl Default for Position {
 
 /// The feed's routes.
 pub fn router() -> Router<Shared> {
+    let records = async |question: Question| question.answer("records", page::records);
+    let hashes = async |question: Question| question.answer("hashes", page::hashes);
+    let wanted = async |question: Question, Json(wanted): Json<Wanted>| {
+        question.answer("wanted", |hub, _, bytes| page::wanted(hub, &wanted, bytes))
+    };
     Router::new()
         .route("/feed/v1/{view}", get(poll))
         .route("/feed/v1/{view}/records", get(records).post(wanted))
         .route("/feed/v1/{view}/hashes", get(hashes))
 }
 
-/// The lane that `peer` may read, if `view` names it; otherwise the answer: 404 no such view, 403 another's.
-fn lane<'a>(state: &'a Shared, peer: Peer, view: &str) -> Result<&'a Lane, StatusCode> {
-    let view = match view {
-        "egress" => View::Egress,
-        "ingress" => View::Ingress,
-        _ => return Err(StatusCode::NOT_FOUND),
-    };
-    match peer {
-        Peer::Gateway(own) if own == view => Ok(state.lane(view)),
-        Peer::Gateway(_) | Peer::Replica | Peer::Other => Err(StatusCode::FORBIDDEN),
+/// A question about a view from who may read it.
+struct Question {
+    state: Shared,
+    view: View,
+    at: Position,
+}
+
+impl FromRequestParts<Shared> for Question {
+    /// 404: there is no such view. 403: it is another's. 400: a query that is none.
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, StatusCode> {
+        let bad = |_| StatusCode::BAD_REQUEST;
+        let Path(view) =
+            Path::<String>::from_request_parts(parts, state).await.map_err(|_| StatusCode::NOT_FOUND)?;
+        let view = match view.as_str() {
+            "egress" => View::Egress,
+            "ingress" => View::Ingress,
+            _ => return Err(StatusCode::NOT_FOUND),
+        };
+        match parts.extensions.get() {
+            Some(Peer::Gateway(own)) if *own == view => {}
+            _ => return Err(StatusCode::FORBIDDEN),
+        }
+        let Query(at) = Query::from_request_parts(parts, state).await.map_err(bad)?;
+        Ok(Self { state: Arc::clone(state), view, at })
+    }
+}
+
+impl Question {
+    fn lane(&self) -> &Lane {
+        self.state.lane(self.view)
+    }
+
+    /// One page of the view, after where the question stands. `kind` is the metric's word for it.
+    fn answer(&self, kind: &'static str, page: impl FnOnce(&Hub, &str, u32) -> Bytes) -> Response {
+        let page = page(&self.lane().read(), &self.at.after, self.at.bytes);
+        self.json(kind, page)
+    }
+
+    fn json(&self, kind: &'static str, body: Bytes) -> Response {
+        self.state.metrics.answered(self.view, kind, body.len());
+        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
     }
 }
 
 async fn poll(
-    State(state): State<Shared>,
-    Extension(peer): Extension<Peer>,
+    question: Question,
     Extension(Remote(gateway)): Extension<Remote>,
-    Path(view): Path<String>,
-    Query(at): Query<Position>,
     headers: HeaderMap,
-) -> Result<Response, StatusCode> {
-    let lane = lane(&state, peer, &view)?;
-    state.metrics.poll(lane.view);
+) -> Response {
+    let (state, lane, at) = (&question.state, question.lane(), &question.at);
+    state.metrics.poll(question.view);
     let _open = lane.seen.begin(gateway);
     let report = headers.get(feed::REPORT);
     if let Some(report) =
         report.and_then(|value| serde_json::from_slice::<feed::Report>(value.as_bytes()).ok())
     {
         let ours = report.epoch == lane.read().epoch();
-        lane.seen.note(gateway, &report, ours, lane.view, &state.metrics);
+        lane.seen.note(gateway, &report, ours, question.view, &state.metrics);
     }
     let until = Instant::now() + Duration::from_millis(at.wait.min(MAX_WAIT_MS).into());
     let mut changed = lane.changed.subscribe();
@@ -151,7 +186,7 @@ async fn poll(
                 .then(|| page::poll(&hub, &at.epoch, at.revision, at.bytes))
         };
         if let Some(answer) = answer {
-            return Ok(json(&state, lane, "changes", answer));
+            return question.json("changes", answer);
         }
         // Time-out, change and drain all lead to another look.
         let woken = async {
@@ -162,43 +197,4 @@ async fn poll(
         };
         let _ = timeout_at(until, woken).await;
     }
-}
-
-async fn records(
-    State(state): State<Shared>,
-    Extension(peer): Extension<Peer>,
-    Path(view): Path<String>,
-    Query(at): Query<Position>,
-) -> Result<Response, StatusCode> {
-    let lane = lane(&state, peer, &view)?;
-    let page = page::records(&lane.read(), &at.after, at.bytes);
-    Ok(json(&state, lane, "records", page))
-}
-
-async fn hashes(
-    State(state): State<Shared>,
-    Extension(peer): Extension<Peer>,
-    Path(view): Path<String>,
-    Query(at): Query<Position>,
-) -> Result<Response, StatusCode> {
-    let lane = lane(&state, peer, &view)?;
-    let page = page::hashes(&lane.read(), &at.after, at.bytes);
-    Ok(json(&state, lane, "hashes", page))
-}
-
-async fn wanted(
-    State(state): State<Shared>,
-    Extension(peer): Extension<Peer>,
-    Path(view): Path<String>,
-    Query(at): Query<Position>,
-    Json(wanted): Json<Wanted>,
-) -> Result<Response, StatusCode> {
-    let lane = lane(&state, peer, &view)?;
-    let page = page::wanted(&lane.read(), &wanted, at.bytes);
-    Ok(json(&state, lane, "wanted", page))
-}
-
-fn json(state: &Shared, lane: &Lane, answer: &'static str, body: Bytes) -> Response {
-    state.metrics.answered(lane.view, answer, body.len());
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
