@@ -128,8 +128,12 @@ impl Control {
         self.state.metrics.resources(self.objects, problems, self.publisher.profiles());
     }
 
-    /// Has looked at the status of what is perhaps different.
+    /// Has looked at the status of what is perhaps different; not at the beginning, when whoever writes statuses looks at all
+    /// of them, in no hurry: what changes meanwhile must not wait behind ten thousand others.
     fn mark(&self, changes: &Changes, store: Option<&[StoreProblem]>) {
+        if !self.began {
+            return;
+        }
         self.state.board.mark(changes.touched.iter().cloned());
         if let Some(problems) = store {
             let (before, after): (BTreeSet<_>, BTreeSet<_>) =

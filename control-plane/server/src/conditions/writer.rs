@@ -153,7 +153,7 @@ impl<'a> Term<'a> {
                 biased;
                 () = at(gathered) => {
                     gathered = None;
-                    self.queue.push(writer.state.board.take());
+                    self.mark(writer.state.board.take());
                 }
                 () = writer.state.board.marked(), if gathered.is_none() => {
                     gathered = Some(Instant::now() + writer.config.every.get());
@@ -183,10 +183,20 @@ impl<'a> Term<'a> {
             }
         }
         self.patience = Duration::ZERO;
-        // Everything is looked at anyway; what is marked from now on goes before it.
-        drop(self.writer.state.board.take());
+        // What is marked goes before it.
         self.queue.push_rest(self.writer.ask(Question::Names).await?);
         Some(())
+    }
+
+    /// Has these looked at: soon, unless more come at a time than can be written, and single changes would wait behind them.
+    fn mark(&mut self, names: BTreeSet<Arc<str>>) {
+        let StatusesConfig { every, per_second, .. } = &self.writer.config;
+        let soon = every.get().saturating_mul(*per_second).as_secs();
+        if u64::try_from(names.len()).is_ok_and(|count| count <= soon.max(CHUNK as u64)) {
+            self.queue.push(names);
+        } else {
+            self.queue.push_rest(names);
+        }
     }
 
     /// Looks for profiles that gateways have lacked for too long by now, or have again.
