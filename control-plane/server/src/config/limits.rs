@@ -19,6 +19,24 @@ pub struct GrantsConfig {
     pub rejection_window: Span,
     /// How long a grant that no resource names any longer is still given: gateways may be one change behind.
     pub retire_after: Span,
+    /// How many requests may be under way at a time, to all token and CSRF endpoints together; more wait.
+    pub max_in_flight: u32,
+    /// How many of them may be to one endpoint.
+    pub max_in_flight_per_endpoint: u32,
+    /// How many fetches of one grant may fail in a row before the next waits for `backOff`; meanwhile who asks gets the
+    /// last failure again, with `Retry-After`.
+    pub failures_before_back_off: u32,
+    /// The first wait; each further failure doubles it.
+    pub back_off: Span,
+    /// The longest wait.
+    pub max_back_off: Span,
+    /// How many requests to one endpoint may fail in a row (no connection, no answer in time, 429 or 5xx) before nobody
+    /// asks it for `breakerOpen`, whichever the grant; then a single request tries it.
+    pub breaker_failures: u32,
+    /// For how long at first; each try that fails doubles it.
+    pub breaker_open: Span,
+    /// For how long at most.
+    pub max_breaker_open: Span,
 }
 
 impl Default for GrantsConfig {
@@ -29,6 +47,14 @@ impl Default for GrantsConfig {
             max_rejections: 5,
             rejection_window: Span::seconds(60),
             retire_after: Span::seconds(5),
+            max_in_flight: 512,
+            max_in_flight_per_endpoint: 64,
+            failures_before_back_off: 3,
+            back_off: Span::seconds(1),
+            max_back_off: Span::seconds(30),
+            breaker_failures: 10,
+            breaker_open: Span::seconds(1),
+            max_breaker_open: Span::seconds(30),
         }
     }
 }

@@ -18,10 +18,8 @@ const HEAD: usize = 8 * 1024;
 impl Dialler {
     /// A connection to where the URL leads, by the proxy.
     pub(super) async fn tunnel(&self, url: &Url, proxy: &Proxy) -> Result<TcpStream, DialError> {
-        let (host, port) = (
-            url.host().ok_or(DialError::NoHost)?,
-            url.port_or_known_default().ok_or(DialError::NoHost)?,
-        );
+        let (host, port) =
+            (url.host().ok_or(DialError::NoHost)?, url.port_or_known_default().ok_or(DialError::NoHost)?);
         self.judge(&host, port)?;
         let failed = |reason: String| DialError::Proxy { proxy: proxy.clone(), reason };
         // IPv6 is in brackets in both.

@@ -1,8 +1,9 @@
 //! Keeps grants: one fetch at a time for each, whoever asks; refreshed ahead of their end while they are used.
 //!
-//! The key of a grant is its id, and everything that is sent is part of the id (model: Secret and its version, URL,
-//! trust, parameters), so that no two different requests ever share a token. Lifetimes count from the token's arrival
-//! on a monotonic clock.
+//! The key of a grant is its id, and everything that is sent is part of the id (model: kind, Secret and its version, URL,
+//! trust, proxy, linked grant), so that no two different requests ever share a token, nor two credentials a CSRF session.
+//! Lifetimes count from the arrival on a monotonic clock. Nothing is ever stored: after a restart only the plugins have
+//! grants, and ask when they need others.
 
 use std::{
     collections::HashMap,
@@ -22,21 +23,26 @@ use tokio::{
 
 use super::{
     entry::{Entry, Flight, Held, State},
-    token::{self, Limits},
+    fetch::{Fetch, Network},
+    gate::Gates,
+    metrics::GrantMetrics,
 };
 use crate::{config::GrantsConfig, dial::Dialler, telemetry::metrics::Metrics};
 
-/// After a failed refresh the next try comes after a quarter of the remaining time, within these bounds.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+mod flight;
+#[cfg(test)]
+mod tests;
 
 /// All grants of this control plane.
 #[derive(Clone)]
 pub struct Broker(Arc<Inner>);
 
 struct Inner {
-    dialler: Arc<Dialler>,
+    fetch: Arc<dyn Fetch>,
     config: GrantsConfig,
     metrics: Metrics,
+    details: GrantMetrics,
+    gates: Gates,
     slots: RwLock<HashMap<String, Slot>>,
     /// Counts what was made known.
     news: watch::Sender<u64>,
@@ -50,13 +56,35 @@ struct Slot {
     retired: Option<Instant>,
 }
 
+/// What a question can be answered with at once, or what it waits for.
+enum Found {
+    Held(Arc<Held>),
+    Refused(Refusal),
+    Unknown,
+    Flight(Flight),
+}
+
 impl Broker {
     /// Without any grant.
     #[must_use]
     pub fn new(dialler: Arc<Dialler>, config: GrantsConfig, metrics: Metrics) -> Self {
-        let (slots, news, active) = (RwLock::default(), watch::Sender::new(0), AtomicBool::new(true));
+        let max_answer = usize::try_from(config.max_answer_bytes).unwrap_or(usize::MAX);
+        Self::with(Arc::new(Network { dialler, max_answer }), config, metrics)
+    }
+
+    fn with(fetch: Arc<dyn Fetch>, config: GrantsConfig, metrics: Metrics) -> Self {
         metrics.leading(true);
-        Self(Arc::new(Inner { dialler, config, metrics, slots, news, active }))
+        let details = metrics.grant_details.clone();
+        Self(Arc::new(Inner {
+            fetch,
+            gates: Gates::new(config.clone(), details.clone()),
+            config,
+            metrics,
+            details,
+            slots: RwLock::default(),
+            news: watch::Sender::new(0),
+            active: AtomicBool::new(true),
+        }))
     }
 
     /// Says whether grants are to be fetched here. One that is not active any longer forgets its tokens and refreshes
@@ -84,10 +112,11 @@ impl Broker {
     /// Makes a grant known. Nothing is fetched before it is asked for. An id that is known already keeps its token.
     pub fn set(&self, id: &str, spec: Arc<GrantSpec>) {
         let mut slots = self.0.slots.write().unwrap_or_else(PoisonError::into_inner);
-        slots
-            .entry(id.to_owned())
-            .and_modify(|slot| slot.retired = None)
-            .or_insert_with(|| Slot { entry: Arc::new(Entry::new(id.to_owned(), spec)), retired: None });
+        slots.entry(id.to_owned()).and_modify(|slot| slot.retired = None).or_insert_with(|| {
+            let gate = spec.endpoint.as_ref().ok().map(|endpoint| self.0.gates.of(endpoint));
+            Slot { entry: Arc::new(Entry::new(id.to_owned(), spec, gate)), retired: None }
+        });
+        self.0.details.known(slots.len());
         drop(slots);
         self.0.news.send_modify(|news| *news += 1);
     }
@@ -106,6 +135,7 @@ impl Broker {
             let due = |slot: &Slot| slot.retired.is_some_and(|since| since.elapsed() >= after);
             if slots.get(&id).is_some_and(due) {
                 slots.remove(&id);
+                inner.details.known(slots.len());
             }
         });
     }
@@ -124,115 +154,80 @@ impl Broker {
 
     /// The grant `id`, newer than `rejected` if given. Waits for a fetch only when none can be used.
     pub async fn ask(&self, id: &str, rejected: Option<u64>) -> GrantAnswer {
-        let entry = {
-            let slots = self.0.slots.read().unwrap_or_else(PoisonError::into_inner);
-            slots.get(id).map(|slot| slot.entry.clone())
-        };
-        let Some(entry) = entry else { return GrantAnswer::Unknown };
-        let flight = {
-            let mut state = entry.lock();
-            state.used = true;
-            if let Some(held) = state.usable(rejected) {
-                if held.renew_in().is_some_and(|time| time.is_zero()) {
-                    self.0.join(&entry, &mut state, false);
-                }
-                self.0.metrics.grant("cached");
-                return GrantAnswer::Granted(held.granted());
+        let found = self.0.find(id, rejected);
+        match &found {
+            Found::Held(_) => self.0.metrics.grant("cached"),
+            Found::Refused(refusal) => {
+                let limited = refusal.retry_after.is_some();
+                self.0.metrics.grant(if limited { "limited" } else { "failed" });
             }
-            if let Some(serial) = rejected.filter(|_| state.usable(None).is_some())
-                && let Err(seconds) = self.0.reject(&mut state, serial)
-            {
-                self.0.metrics.grant("limited");
-                let text = "the target rejected the grant too often";
-                return GrantAnswer::Refused(Refusal::retry(Reason::GrantLimited, seconds, text));
-            }
-            self.0.join(&entry, &mut state, true)
-        };
-        landed(flight).await
+            // A fetch is counted when it is over, once for all who wait for it.
+            Found::Unknown | Found::Flight(_) => {}
+        }
+        match found.landed().await {
+            Some(Ok(held)) => GrantAnswer::Granted(held.granted()),
+            Some(Err(refusal)) => GrantAnswer::Refused(refusal),
+            None => GrantAnswer::Unknown,
+        }
     }
 }
 
-/// What a fetch that is under way comes to.
-async fn landed(mut flight: Flight) -> GrantAnswer {
-    let outcome = match flight.wait_for(Option::is_some).await {
-        Ok(outcome) => outcome.clone(),
-        Err(_) => None,
-    };
-    match outcome {
-        Some(Ok(held)) => GrantAnswer::Granted(held.granted()),
-        Some(Err(refusal)) => GrantAnswer::Refused(refusal),
-        None => GrantAnswer::Refused(Refusal::retry(Reason::GrantTimeout, 1, "the grant was not fetched")),
+impl Found {
+    /// What there is, or what comes; `None`: the grant is not known.
+    async fn landed(self) -> Option<Result<Arc<Held>, Refusal>> {
+        let mut flight = match self {
+            Self::Held(held) => return Some(Ok(held)),
+            Self::Refused(refusal) => return Some(Err(refusal)),
+            Self::Unknown => return None,
+            Self::Flight(flight) => flight,
+        };
+        let outcome = match flight.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone(),
+            Err(_) => None,
+        };
+        let lost = || Err(Refusal::retry(Reason::GrantTimeout, 1, "the grant was not fetched"));
+        Some(outcome.unwrap_or_else(lost))
     }
 }
 
 impl Inner {
-    fn reject(&self, state: &mut State, serial: u64) -> Result<(), u32> {
-        let max = usize::try_from(self.config.max_rejections).unwrap_or(usize::MAX);
-        state.reject(serial, max, self.config.rejection_window.get())
+    fn entry(&self, id: &str) -> Option<Arc<Entry>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.get(id).map(|slot| slot.entry.clone())
     }
 
-    /// The fetch that is under way, or a new one. It runs on its own, so that a caller who leaves strands nobody.
-    fn join(self: &Arc<Self>, entry: &Arc<Entry>, state: &mut State, demanded: bool) -> Flight {
-        if let Some(flight) = state.flight.as_ref().filter(|flight| flight.has_changed().is_ok()) {
-            return flight.clone();
+    fn find(self: &Arc<Self>, id: &str, rejected: Option<u64>) -> Found {
+        let Some(entry) = self.entry(id) else { return Found::Unknown };
+        if let Err(refusal) = &entry.spec.endpoint {
+            return Found::Refused(refusal.clone());
         }
-        let (done, flight) = watch::channel(None);
-        state.flight = Some(flight.clone());
-        let (inner, entry) = (self.clone(), entry.clone());
-        tokio::spawn(async move {
-            let limits = Limits {
-                timeout: inner.config.timeout.get(),
-                max_answer_bytes: usize::try_from(inner.config.max_answer_bytes).unwrap_or(usize::MAX),
-            };
-            let fetched = token::fetch(&inner.dialler, &entry.spec, limits).await;
-            let outcome = {
-                let mut state = entry.lock();
-                state.flight = None;
-                fetched.map(|token| state.take(token, demanded))
-            };
-            inner.note(&entry, &outcome);
-            done.send_replace(Some(outcome));
-        });
-        flight
-    }
-
-    fn note(self: &Arc<Self>, entry: &Arc<Entry>, outcome: &Result<Arc<Held>, Refusal>) {
-        match outcome {
-            Ok(held) => {
-                self.metrics.grant("fetched");
-                tracing::info!(grant = entry.id, serial = held.serial, "a grant was fetched");
-                if let Some(time) = held.renew_in() {
-                    self.renew_after(entry, held.serial, time);
-                }
+        let mut state = entry.lock();
+        state.used = true;
+        rejected.into_iter().for_each(|serial| state.seen(serial));
+        if let Some(held) = state.usable(rejected) {
+            if held.renew_in().is_some_and(|time| time.is_zero()) {
+                self.refresh(&entry, &mut state);
             }
-            Err(refusal) => {
-                self.metrics.grant("failed");
-                let (reason, answer) = (refusal.reason.as_str(), refusal.body.trim_end());
-                tracing::warn!(grant = entry.id, reason, answer, "a grant could not be fetched");
-                let held = entry.lock().usable(None);
-                if let Some((serial, remaining)) =
-                    held.and_then(|held| Some((held.serial, held.remaining()?)))
-                {
-                    self.renew_after(entry, serial, (remaining / 4).clamp(RETRY.0, RETRY.1));
-                }
-            }
+            return Found::Held(held);
+        }
+        let now = Instant::now();
+        if rejected.is_some()
+            && state.usable(None).is_some()
+            && let Err(seconds) = state.reject(&self.config, now)
+        {
+            let text = "the target rejected the grant too often";
+            return Found::Refused(Refusal::retry(Reason::GrantLimited, seconds, text));
+        }
+        match state.pace.refusal(now).filter(|_| state.flight.is_none()) {
+            Some(refusal) => Found::Refused(refusal),
+            None => Found::Flight(self.join(&entry, &mut state, true)),
         }
     }
 
-    /// Fetches the next token after `time`, if the one of `serial` is still held, was used, and its grant is known.
-    fn renew_after(self: &Arc<Self>, entry: &Arc<Entry>, serial: u64, time: Duration) {
-        let (inner, entry) = (Arc::downgrade(self), Arc::downgrade(entry));
-        tokio::spawn(async move {
-            sleep(time).await;
-            let (Some(inner), Some(entry)) = (inner.upgrade(), entry.upgrade()) else { return };
-            if !inner.active.load(Ordering::SeqCst) {
-                return;
-            }
-            let mut state = entry.lock();
-            let current = state.usable(None).is_some_and(|held| held.serial == serial);
-            if current && state.used {
-                inner.join(&entry, &mut state, false);
-            }
-        });
+    /// Fetches the next one while this one goes on, unless that failed just now.
+    fn refresh(self: &Arc<Self>, entry: &Arc<Entry>, state: &mut State) {
+        if state.pace.refusal(Instant::now()).is_none() {
+            self.join(entry, state, false);
+        }
     }
 }

@@ -9,6 +9,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::grants::metrics::GrantMetrics;
+
 /// Buckets of times, seconds: the bar for a change is 100 ms.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 10.0];
 
@@ -45,6 +47,8 @@ pub struct Metrics {
     propagation: Family<ViewLabel, Histogram>,
     publishing: Histogram,
     grants: Family<OutcomeLabel, Counter>,
+    /// Of the broker: see there.
+    pub(crate) grant_details: GrantMetrics,
     problems: Gauge,
     application_problems: Family<ReasonLabel, Gauge>,
     statuses: Family<OutcomeLabel, Counter>,
@@ -77,6 +81,7 @@ impl Metrics {
             propagation: Family::new_with_constructor(histogram),
             publishing: histogram(),
             grants: Family::default(),
+            grant_details: GrantMetrics::default(),
             problems: Gauge::default(),
             application_problems: Family::default(),
             statuses: Family::default(),
@@ -97,6 +102,7 @@ impl Metrics {
         let help = "Seconds from the store's notice of a change to its publishing";
         registry.register("publishing_seconds", help, metrics.publishing.clone());
         registry.register("grants", "Questions for grants and fetches, by outcome", metrics.grants.clone());
+        metrics.grant_details.register(&mut registry);
         registry.register("problems", "Problems of resources", metrics.problems.clone());
         let help = "Problems of Applications, by reason";
         registry.register("application_problems", help, metrics.application_problems.clone());

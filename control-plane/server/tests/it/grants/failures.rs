@@ -56,7 +56,7 @@ async fn failures_have_the_contract_s_texts() {
         ),
         (
             &["AG-14-r18"],
-            json("{\"access_token\":\"secret\",\"expires_in\":1.5}"),
+            json("{\"access_token\":\"secret\",\"expires_in\":true}"),
             Reason::TokenEndpointAnswer,
             "failed to unmarshal token response body: ",
         ),
