@@ -11,6 +11,22 @@ use crate::{
 /// Connections of callers at once; beyond it new ones are closed. Envoy warns when there is no limit.
 const MAX_DOWNSTREAM: u32 = 100_000;
 
+/// What Envoy's runtime has to say, wherever the gateway runs. In a mesh it is part of the pods' configuration
+/// (`runtimeValues`).
+///
+/// The answer to a replay is held whole. What is larger than the plugin takes fails in Envoy, not much later. And the guard
+/// looks also at what a tunnel is opened through.
+#[must_use]
+pub fn runtime() -> Value {
+    json!({
+        "http.async_response_buffer_limit": MAX_HELD_ANSWER,
+        "envoy.restart_features.upstream_http_filters_with_tcp_proxy": true,
+    })
+}
+
+/// Bytes of an answer to one of the plugin's own calls: twice what it takes of a replay.
+const MAX_HELD_ANSWER: u32 = 8 * 1024 * 1024;
+
 /// The bootstrap with these static clusters.
 #[must_use]
 pub fn bootstrap(gateway: &Gateway, clusters: &[Value]) -> Value {
@@ -27,6 +43,13 @@ pub fn bootstrap(gateway: &Gateway, clusters: &[Value]) -> Value {
             "lds_config": sds::source(&gateway.directory.join("xds/lds.json")),
         },
         "static_resources": { "clusters": clusters },
+        // Tunnels to proxies are listeners within Envoy.
+        "bootstrap_extensions": [extension(
+            "envoy.bootstrap.internal_listener",
+            "envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            json!({}),
+        )],
+        "layered_runtime": { "layers": [{ "name": "fairlead", "static_layer": runtime() }] },
         "overload_manager": { "resource_monitors": [extension(
             "envoy.resource_monitors.global_downstream_max_connections",
             "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",

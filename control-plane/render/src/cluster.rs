@@ -1,18 +1,17 @@
-//! Clusters: one per transport profile, and the two fixed ones to the control plane.
+//! Clusters of transport profiles, and the fixed ones to the control plane.
 
 mod control;
 
-use std::{net::SocketAddr, path::Path, time::Duration};
-
-use ipnet::IpNet;
 use serde_json::{Value, json};
 
 pub(crate) use control::{Endpoint, fixed, to_control};
 pub use control::{HEALTH_CLUSTER, IDENTIFY_CLUSTER, control, plain};
 
 use crate::{
-    Gateway, Profile, Trust, filter, forward_proxy, guard,
+    Profile, Trust, filter, forward_proxy,
     json::{any, duration, extension, path},
+    tunnel,
+    upstream::Upstream,
 };
 
 /// Connections, and requests, of one profile at once: a profile stands for all hosts that share its TLS policy, so
@@ -23,43 +22,62 @@ const UPSTREAM_IDLE: &str = "90s";
 /// Largest response header block, KiB. Envoy's own limit of 60 is lower than what real APIs send.
 const MAX_RESPONSE_HEADERS_KIB: u32 = 1024;
 
-/// What the clusters of all profiles have in common.
-pub(crate) struct Upstream<'a> {
-    pub(crate) connect_timeout: Duration,
-    /// The one that the gateway's forward-proxy filter has.
-    pub(crate) dns_cache: Value,
-    /// Bundle of trusted CAs on the machine that Envoy runs on.
-    pub(crate) system_ca: &'a Path,
-    /// Networks and addresses of the guard, where a cluster has one of its own.
-    pub(crate) allow: &'a [IpNet],
-    pub(crate) never: Vec<SocketAddr>,
+/// What Envoy has of a transport profile.
+pub(crate) struct Parts {
+    pub(crate) clusters: Vec<Value>,
+    /// Listeners that no connection comes to from outside.
+    pub(crate) listeners: Vec<Value>,
 }
 
-/// The cluster of a transport profile: dynamic forward proxy, SNI and verified name from `:authority`.
-#[must_use]
-pub fn profile(gateway: &Gateway, profile: &Profile) -> Value {
-    let upstream = Upstream {
-        connect_timeout: gateway.connect_timeout,
-        dns_cache: forward_proxy::dns_cache(&gateway.resolver),
-        system_ca: &gateway.system_ca,
-        allow: &gateway.allow,
-        never: gateway.never(),
-    };
-    of_profile(&upstream, profile)
+/// All of a profile.
+pub(crate) fn parts(upstream: &Upstream<'_>, profile: &Profile) -> Parts {
+    if let Some(proxy) = &profile.proxy {
+        return tunnel::parts(upstream, profile, proxy);
+    }
+    let mut clusters = vec![direct(upstream, profile)];
+    clusters.extend(twin_of(upstream, profile).map(|name| pinned(upstream, profile, &name)));
+    Parts { clusters, listeners: Vec::new() }
 }
 
-/// The same, wherever the gateway runs.
-pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
-    let verified = match &profile.trust {
-        Trust::Plain | Trust::Unverified => false,
-        Trust::System | Trust::Private { .. } => true,
+/// Name of the profile's pinned twin, where it is to have one.
+pub(crate) fn twin_of(upstream: &Upstream<'_>, profile: &Profile) -> Option<String> {
+    fairlead_wire::profile::pinned(&profile.id).filter(|_| upstream.replays && profile.pinned)
+}
+
+/// Dynamic forward proxy, SNI and verified name from `:authority`.
+fn direct(upstream: &Upstream<'_>, profile: &Profile) -> Value {
+    let kind = match profile.trust {
+        Trust::Plain => forward_proxy::cluster_per_host(&upstream.dns_cache),
+        _ => forward_proxy::cluster(&upstream.dns_cache, !profile.trust.verifies()),
     };
-    let mut cluster = json!({
-        "name": profile.id,
-        "connect_timeout": duration(upstream.connect_timeout),
-        // One set of statistics, also where a profile has a cluster for each host.
-        "alt_stat_name": profile.id,
+    let mut protocol = Protocol::of(profile);
+    if profile.trust == Trust::Plain {
+        protocol.guard = Some(upstream.guard());
+    }
+    let cluster = cluster(upstream, &profile.id, &kind, protocol.options());
+    let cluster = with(cluster, "lb_policy", json!("CLUSTER_PROVIDED"));
+    // One set of statistics, also where a profile has a cluster for each host.
+    let cluster = with(cluster, "alt_stat_name", json!(profile.id));
+    with(cluster, "transport_socket", tls(upstream, profile))
+}
+
+/// The same TLS, to the address that a header of the call says: where the first attempt went (design decision 10). Only
+/// the plugin's own calls get here, which come from no listener and meet no guard; the address passed it before.
+fn pinned(upstream: &Upstream<'_>, profile: &Profile, name: &str) -> Value {
+    let kind = json!({
+        "type": "ORIGINAL_DST",
         "lb_policy": "CLUSTER_PROVIDED",
+        "original_dst_lb_config": { "use_http_header": true },
+    });
+    let cluster = cluster(upstream, name, &kind, Protocol::of(profile).options());
+    with(cluster, "transport_socket", tls(upstream, profile))
+}
+
+/// What all have.
+pub(crate) fn cluster(upstream: &Upstream<'_>, name: &str, kind: &Value, options: Value) -> Value {
+    let mut cluster = json!({
+        "name": name,
+        "connect_timeout": duration(upstream.settings.connect_timeout),
         "per_connection_buffer_limit_bytes": 1_048_576,
         "circuit_breakers": { "thresholds": [{
             "max_connections": MAX_AT_ONCE,
@@ -68,15 +86,18 @@ pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
             "max_retries": 0,
         }] },
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 30, "keepalive_interval": 30 } },
-        "typed_extension_protocol_options": protocol_options(upstream, &profile.trust, verified),
+        "typed_extension_protocol_options": options,
     });
-    let proxy = match profile.trust {
-        Trust::Plain => forward_proxy::cluster_per_host(&upstream.dns_cache),
-        _ => forward_proxy::cluster(&upstream.dns_cache, !verified),
-    };
-    if let (Some(cluster), Value::Object(proxy)) = (cluster.as_object_mut(), proxy) {
-        cluster.extend(proxy);
-        cluster.extend(tls(upstream, &profile.trust).map(|tls| ("transport_socket".to_owned(), tls)));
+    if let (Some(cluster), Some(kind)) = (cluster.as_object_mut(), kind.as_object()) {
+        cluster.extend(kind.clone());
+    }
+    cluster
+}
+
+/// The same with a field more, unless it is null.
+pub(crate) fn with(mut cluster: Value, field: &str, value: Value) -> Value {
+    if let (Some(cluster), false) = (cluster.as_object_mut(), value.is_null()) {
+        cluster.insert(field.to_owned(), value);
     }
     cluster
 }
@@ -86,60 +107,79 @@ pub(crate) fn of_profile(upstream: &Upstream<'_>, profile: &Profile) -> Value {
 /// Go's client begins with.
 const MAX_STREAMS: u32 = 100;
 
-/// HTTP/1.1 without TLS; with TLS what ALPN agrees on (AG §7).
-fn protocol_options(upstream: &Upstream<'_>, trust: &Trust, verified: bool) -> Value {
-    let mut options = json!({
-        "common_http_protocol_options": {
-            "idle_timeout": UPSTREAM_IDLE,
-            "max_headers_count": 1000,
-            "max_response_headers_kb": MAX_RESPONSE_HEADERS_KIB,
-        },
-        "upstream_http_protocol_options": { "auto_sni": *trust != Trust::Plain, "auto_san_validation": verified },
-    });
-    // Trailers pass (AG §12).
-    let http1 = json!({ "enable_trailers": true });
-    if let Some(options) = options.as_object_mut() {
-        let (name, value) = match trust {
-            Trust::Plain => ("explicit_http_config", json!({ "http_protocol_options": http1 })),
-            _ => (
-                "auto_config",
-                json!({
-                    "http_protocol_options": http1,
-                    "http2_protocol_options": { "max_concurrent_streams": MAX_STREAMS },
-                }),
-            ),
-        };
-        options.insert(name.to_owned(), value);
-        if *trust == Trust::Plain {
-            let guard = guard::upstream(upstream.allow, &upstream.never);
-            options.insert("http_filters".to_owned(), json!([guard, filter::codec()]));
-        }
-    }
-    http_options(options)
+/// How targets are spoken to.
+pub(crate) struct Protocol {
+    tls: bool,
+    verified: bool,
+    /// Requests name their target as a proxy needs it (RFC 9112 §3.2.2).
+    pub(crate) absolute: bool,
+    /// Judges the address that was chosen.
+    pub(crate) guard: Option<Value>,
 }
 
-fn tls(upstream: &Upstream<'_>, trust: &Trust) -> Option<Value> {
-    let trusted_ca = match trust {
-        Trust::Plain => return None,
-        Trust::System => Some(json!({ "filename": path(upstream.system_ca) })),
-        Trust::Private { ca_pem } => Some(json!({ "inline_string": ca_pem })),
-        Trust::Unverified => None,
+impl Protocol {
+    pub(crate) fn of(profile: &Profile) -> Self {
+        Self { tls: profile.trust != Trust::Plain, verified: profile.trust.verifies(), ..Self::plain() }
+    }
+
+    /// Without TLS.
+    pub(crate) fn plain() -> Self {
+        Self { tls: false, verified: false, absolute: false, guard: None }
+    }
+
+    /// HTTP/1.1 without TLS; with TLS what ALPN agrees on (AG §7).
+    pub(crate) fn options(self) -> Value {
+        let mut options = json!({
+            "common_http_protocol_options": {
+                "idle_timeout": UPSTREAM_IDLE,
+                "max_headers_count": 1000,
+                "max_response_headers_kb": MAX_RESPONSE_HEADERS_KIB,
+            },
+            "upstream_http_protocol_options": { "auto_sni": self.tls, "auto_san_validation": self.verified },
+        });
+        // Trailers pass (AG §12).
+        let http1 = with(
+            json!({ "enable_trailers": true }),
+            "send_fully_qualified_url",
+            if self.absolute { json!(true) } else { Value::Null },
+        );
+        let (name, value) = if self.tls {
+            let http2 = json!({ "max_concurrent_streams": MAX_STREAMS });
+            ("auto_config", json!({ "http_protocol_options": http1, "http2_protocol_options": http2 }))
+        } else {
+            ("explicit_http_config", json!({ "http_protocol_options": http1 }))
+        };
+        options = with(options, name, value);
+        if let Some(guard) = self.guard {
+            options = with(options, "http_filters", json!([guard, filter::codec()]));
+        }
+        http_options(options)
+    }
+}
+
+/// Nothing for the profile without TLS.
+pub(crate) fn tls(upstream: &Upstream<'_>, profile: &Profile) -> Value {
+    let trusted_ca = match &profile.trust {
+        Trust::Plain => return Value::Null,
+        Trust::System => json!({ "filename": path(&upstream.settings.system_ca) }),
+        Trust::Private { ca_pem } => json!({ "inline_string": ca_pem }),
+        Trust::Unverified => Value::Null,
     };
     let mut context = json!({ "tls_params": { "tls_minimum_protocol_version": "TLSv1_2" } });
-    if let (Some(context), Some(trusted_ca)) = (context.as_object_mut(), trusted_ca) {
-        context.insert("validation_context".to_owned(), json!({ "trusted_ca": trusted_ca }));
+    if !trusted_ca.is_null() {
+        context = with(context, "validation_context", json!({ "trusted_ca": trusted_ca }));
     }
-    Some(extension(
+    if let Some(client) = &profile.client {
+        context = with(context, "tls_certificate_sds_secret_configs", json!([upstream.client(client)]));
+    }
+    extension(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
         json!({ "common_tls_context": context }),
-    ))
+    )
 }
 
-fn http_options(fields: Value) -> Value {
+pub(crate) fn http_options(fields: Value) -> Value {
     const NAME: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
     json!({ NAME: any(NAME, fields) })
 }
-
-/// How long a connection to the control plane may take: it is near.
-const CONTROL_CONNECT: Duration = Duration::from_secs(2);

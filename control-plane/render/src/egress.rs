@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use fairlead_wire::config::{EGRESS, Mode};
 use serde_json::{Map, Value, json};
 
-use crate::{EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route};
+use crate::{
+    EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route,
+    upstream::Upstream,
+};
 
-/// All files of an egress gateway. `profiles` become `xds/cds.json`; nothing else depends on them.
+/// All files of an egress gateway. `profiles`, without the plain one, become `xds/cds.json`, and those behind a proxy a
+/// part of `xds/lds.json`; nothing else depends on them.
 #[must_use]
 pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
     let common = &gateway.gateway;
@@ -16,23 +20,22 @@ pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'
         targets(gateway, "egress_ucl", gateway.ucl_port, Mode::Ucl),
         health::listener(gateway),
     ];
-    let fixed = [
-        cluster::control(common),
-        cluster::profile(common, &Profile::plain()),
-        cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health),
-    ];
-    files::common(common, &fixed, &listeners, profiles)
+    let upstream = Upstream::embedded(common).replaying();
+    let mut fixed = cluster::parts(&upstream, &Profile::plain()).clusters;
+    fixed.push(cluster::control(common));
+    fixed.push(cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health));
+    files::common(common, &upstream, &fixed, &listeners, profiles)
 }
 
 fn targets(gateway: &EgressGateway, name: &str, port: u16, mode: Mode) -> Value {
     let common = &gateway.gateway;
-    let mut plugin = common.plugin.clone();
+    let mut plugin = common.settings.plugin.clone();
     plugin.listeners = BTreeMap::from([(port, mode)]);
-    let routes = route::targets(gateway.headers_timeout, common.idle);
+    let routes = route::to_targets(gateway.headers_timeout, common.settings.idle);
     Listener {
         name,
         port,
-        codec: "HTTP1",
+        codec: "AUTO",
         strip: &[],
         filters: filter::chain(common, EGRESS, &plugin),
         routes: route::configuration(name, &routes),

@@ -4,37 +4,41 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::{Files, Gateway, Profile, Trust, bootstrap, cluster, json::any, sds};
+use crate::{
+    Files, Gateway, Profile, bootstrap,
+    cluster::{self, Parts},
+    json::any,
+    sds,
+    upstream::Upstream,
+};
 
-/// The files that both gateways have.
+/// The files that both gateways have. One cluster at least a profile, in the order of their names; `fixed` clusters are
+/// part of the bootstrap.
 pub(crate) fn common<'a>(
     gateway: &Gateway,
+    upstream: &Upstream<'_>,
     fixed: &[Value],
     listeners: &[Value],
     profiles: impl IntoIterator<Item = &'a Profile>,
 ) -> Files {
     let control = &gateway.control;
+    let profiles: BTreeMap<&str, &Profile> =
+        profiles.into_iter().map(|profile| (profile.id.as_str(), profile)).collect();
+    let parts: Vec<Parts> = profiles.values().map(|profile| cluster::parts(upstream, profile)).collect();
+    let typed = |kind: &str, values: &[Value]| {
+        let values = values.iter().cloned().map(|value| any(kind, value));
+        values.collect::<Vec<_>>()
+    };
+    let (mut clusters, mut all) = (Vec::new(), typed("envoy.config.listener.v3.Listener", listeners));
+    for parts in parts {
+        clusters.extend(typed("envoy.config.cluster.v3.Cluster", &parts.clusters));
+        all.extend(typed("envoy.config.listener.v3.Listener", &parts.listeners));
+    }
     Files::from([
         ("bootstrap.json".to_owned(), bootstrap::bootstrap(gateway, fixed)),
-        ("xds/cds.json".to_owned(), clusters(gateway, profiles)),
-        ("xds/lds.json".to_owned(), json!({ "resources": listeners })),
+        ("xds/cds.json".to_owned(), json!({ "resources": clusters })),
+        ("xds/lds.json".to_owned(), json!({ "resources": all })),
         (sds::file(sds::CONTROL), sds::pair(sds::CONTROL, &control.client)),
         (sds::file(sds::CONTROL_CA), sds::bundle(sds::CONTROL_CA, &control.ca)),
     ])
-}
-
-/// Content of `xds/cds.json`: one cluster a profile, in the order of their names. The plain one is not among them, but
-/// part of the bootstrap ([`Profile::plain`]).
-#[must_use]
-pub fn clusters<'a>(gateway: &Gateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Value {
-    let profiles: BTreeMap<&str, &Profile> = profiles
-        .into_iter()
-        .filter(|profile| profile.trust != Trust::Plain)
-        .map(|profile| (profile.id.as_str(), profile))
-        .collect();
-    let resources: Vec<_> = profiles
-        .values()
-        .map(|profile| any("envoy.config.cluster.v3.Cluster", cluster::profile(gateway, profile)))
-        .collect();
-    json!({ "resources": resources })
 }

@@ -6,16 +6,18 @@ use serde_json::{Map, Value, json};
 use crate::{
     Gateway, forward_proxy, guard,
     json::{any, extension, path},
+    tunnel,
 };
 
-/// The chain of a listener whose requests go to targets: plugin, name resolution, guard, router. The order is part of
-/// the guarantee: the guard reads what name resolution saved.
+/// The chain of a listener whose requests go to targets: plugin, notes for the connection, name resolution, guard,
+/// router. The order is part of the guarantee: the guard reads what name resolution saved.
 #[must_use]
 pub fn chain(gateway: &Gateway, root_id: &str, plugin: &PluginConfig) -> Value {
     json!([
         unless_plain(&wasm(gateway, root_id, plugin)),
-        forward_proxy::filter(&forward_proxy::dns_cache(&gateway.resolver)),
-        guard::filter(&gateway.allow, &gateway.never()),
+        tunnel::filter(),
+        forward_proxy::filter(&forward_proxy::dns_cache(&gateway.settings.resolver)),
+        guard::filter(&gateway.settings.allow, &gateway.never()),
         router(),
     ])
 }

@@ -14,6 +14,9 @@ const MAX_HOSTS: u32 = 200_000;
 /// Requests that may wait for name resolution at once: first calls to this many hosts (Envoy's default is 1024).
 const MAX_PENDING: u32 = 65_536;
 
+/// Fields of the cache that a cluster which resolves by itself has as well.
+pub(crate) const RESOLUTION: [&str; 2] = ["dns_lookup_family", "typed_dns_resolver_config"];
+
 /// How long an unused host stays.
 const HOST_TTL: &str = "300s";
 /// Hosts without TLS that may have a cluster at once; further ones get 503. Each takes about 60 KB while it is used.
@@ -119,7 +122,7 @@ pub fn cluster_per_host(dns_cache: &Value) -> Value {
             "max_ejection_percent": 99,
         },
     });
-    for field in ["dns_lookup_family", "typed_dns_resolver_config"] {
+    for field in RESOLUTION {
         if let (Some(cluster), Some(value)) = (cluster.as_object_mut(), dns_cache.get(field)) {
             cluster.insert(field.to_owned(), value.clone());
         }

@@ -1,5 +1,5 @@
-//! What an embedded gateway is told: addresses, files and limits. The control plane fills these in from its
-//! configuration; [`egress`](crate::egress()) and [`ingress`](crate::ingress()) make Envoy's files of them.
+//! What an embedded gateway is told: addresses, files and [settings](crate::Settings). The control plane fills these in
+//! from its configuration; [`egress`](crate::egress()) and [`ingress`](crate::ingress()) make Envoy's files of them.
 
 use std::{
     collections::BTreeSet,
@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fairlead_wire::config::PluginConfig;
-use ipnet::IpNet;
+use crate::Settings;
 
 /// What both gateways have in common.
 #[derive(Clone, Debug)]
@@ -25,35 +24,16 @@ pub struct Gateway {
     pub admin: Admin,
     /// Absolute path of `fairlead.wasm`. A changed module needs another path: Envoy reads it once per path and content.
     pub module: PathBuf,
-    /// The plugin's configuration. `hosts` and the waits are taken as they are; `listeners` is set by the renderer, one
-    /// entry a listener, so that the plugin reads no property to learn the port (wire: `PluginConfig::listeners`).
-    pub plugin: PluginConfig,
     /// How Envoy reaches the control plane.
     pub control: Control,
-    /// Absolute path of the machine's bundle of trusted CAs (PEM).
-    pub system_ca: PathBuf,
-    /// How targets' names are resolved.
-    pub resolver: Resolver,
-    /// Guard: networks that are allowed although they are loopback, link-local and the like (design decision 13).
-    pub allow: Vec<IpNet>,
-    /// Guard: exact addresses that are refused whatever `allow` says: the API server (decision 26). The control
-    /// plane's own addresses that are named here, and the admin interface's, are added by the renderer.
-    pub never: Vec<SocketAddr>,
-    /// Without progress for this long a stream ends (decision 21).
-    pub idle: Duration,
-    /// Until a connection to a target is usable, TLS included.
-    pub connect_timeout: Duration,
-    /// Until a caller's request headers are complete.
-    pub request_headers_timeout: Duration,
-    /// How long a caller's connection is kept between two requests (AG §13).
-    pub keep_alive: Duration,
-    /// Where a line per request goes; absent: nowhere. Paths are written without query, headers not at all. Its
-    /// directory must exist, and be none that Envoy watches ([`Files`](crate::Files)).
-    pub access_log: Option<PathBuf>,
+    /// What gateways of a mesh are told, too. `system_ca` and `access_log` are absolute; the log's directory must exist,
+    /// and be none that Envoy watches ([`Files`](crate::Files)). The control plane's own addresses that are named here,
+    /// and the admin interface's, need not be in `never`.
+    pub settings: Settings,
 }
 
 impl Gateway {
-    /// A gateway with default limits, on loopback, with the admin interface on a socket in `directory`.
+    /// A gateway with default settings, on loopback, with the admin interface on a socket in `directory`.
     #[must_use]
     pub fn new(node: &str, directory: PathBuf, module: PathBuf, control: Control) -> Self {
         Self {
@@ -62,17 +42,8 @@ impl Gateway {
             directory,
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             module,
-            plugin: PluginConfig::default(),
             control,
-            system_ca: PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
-            resolver: Resolver::default(),
-            allow: Vec::new(),
-            never: Vec::new(),
-            idle: Duration::from_secs(300),
-            connect_timeout: Duration::from_secs(10),
-            request_headers_timeout: Duration::from_secs(10),
-            keep_alive: Duration::from_secs(10),
-            access_log: None,
+            settings: Settings::default(),
         }
     }
 
@@ -82,7 +53,7 @@ impl Gateway {
             Admin::Address(admin) => Some(admin),
             Admin::Socket(_) => None,
         };
-        let all = self.never.iter().copied().chain([self.control.address]).chain(admin);
+        let all = self.settings.never.iter().copied().chain([self.control.address]).chain(admin);
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
@@ -109,7 +80,7 @@ impl EgressGateway {
     /// With the contract's ports.
     #[must_use]
     pub fn new(mut gateway: Gateway, control_health: SocketAddr) -> Self {
-        gateway.never.push(control_health);
+        gateway.settings.never.push(control_health);
         Self {
             gateway,
             manual_port: 8080,
@@ -182,14 +153,4 @@ pub enum Admin {
     Socket(PathBuf),
     /// A loopback address.
     Address(SocketAddr),
-}
-
-/// How targets' names are resolved.
-#[derive(Clone, Debug, Default)]
-pub enum Resolver {
-    /// As the machine does (`getaddrinfo`: hosts file, search domains, …).
-    #[default]
-    System,
-    /// By these DNS servers alone.
-    Servers(Vec<SocketAddr>),
 }

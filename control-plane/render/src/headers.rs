@@ -43,7 +43,7 @@ pub fn early_mutation(also: &[&str]) -> Value {
 /// is removed here first.
 #[must_use]
 pub fn request_removals() -> Vec<String> {
-    let mut names: Vec<String> = vec![header::PROFILE.to_owned()];
+    let mut names: Vec<String> = vec![header::PROFILE.to_owned(), header::IDLE.to_owned()];
     let mut add = |name: &str| {
         if !names.iter().any(|known| known == name) {
             names.push(name.to_owned());

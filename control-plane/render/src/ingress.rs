@@ -11,18 +11,20 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Files, Gateway, IngressGateway, Pipeline, Profile, cluster, files, filter, json::extension,
-    listener::Listener, route, sds,
+    listener::Listener, route, sds, upstream::Upstream,
 };
 
-/// All files of an ingress gateway. `profiles` (of sinks) become `xds/cds.json`; nothing else depends on them.
+/// All files of an ingress gateway. `profiles` (of sinks), without the plain one, become `xds/cds.json`; nothing else depends on them.
 #[must_use]
 pub fn ingress<'a>(gateway: &IngressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
     let common = &gateway.gateway;
-    let mut fixed = vec![cluster::control(common), cluster::profile(common, &Profile::plain())];
+    let upstream = Upstream::embedded(common);
+    let mut fixed = cluster::parts(&upstream, &Profile::plain()).clusters;
+    fixed.push(cluster::control(common));
     if let Pipeline::Identify(to) = gateway.pipeline {
         fixed.push(cluster::plain(cluster::IDENTIFY_CLUSTER, to));
     }
-    let mut files = files::common(common, &fixed, &[listener(gateway)], profiles);
+    let mut files = files::common(common, &upstream, &fixed, &[listener(gateway)], profiles);
     files.insert(sds::file(sds::SERVER), sds::pair(sds::SERVER, &gateway.server));
     files.insert(sds::file(sds::CLIENT_CA), sds::bundle(sds::CLIENT_CA, &gateway.client_ca));
     files
@@ -33,14 +35,14 @@ fn listener(gateway: &IngressGateway) -> Value {
     let common = &gateway.gateway;
     let (mode, routes) = match gateway.pipeline {
         // Events have no time-out but idle (CV §6).
-        Pipeline::Route => (Mode::Route, route::targets(Duration::ZERO, common.idle).to_vec()),
+        Pipeline::Route => (Mode::Route, route::to_sinks(Duration::ZERO, common.settings.idle)),
         Pipeline::Identify(_) => {
-            (Mode::Identify, vec![route::everything_to(cluster::IDENTIFY_CLUSTER, common.idle)])
+            (Mode::Identify, vec![route::everything_to(cluster::IDENTIFY_CLUSTER, common.settings.idle)])
         }
     };
-    let mut plugin = common.plugin.clone();
+    let mut plugin = common.settings.plugin.clone();
     plugin.listeners = BTreeMap::from([(gateway.port, mode)]);
-    let server_name = only_host(&common.plugin.hosts);
+    let server_name = only_host(&common.settings.plugin.hosts);
     plugin.server_name_matched = server_name.is_some();
     Listener {
         name: NAME,
@@ -67,16 +69,11 @@ fn only_host(hosts: &[String]) -> Option<String> {
 
 /// XFCC is made of the handshake; whatever a client sent is gone (CV §2). Alternative names (`URI`, `DNS`) stay out of
 /// it: Envoy copies them as they are, so that a comma or quote in one would look like another element, and nobody reads
-/// them. HTTP/2 limits as for any edge.
+/// them.
 fn manager() -> Map<String, Value> {
     let fields = json!({
         "forward_client_cert_details": "SANITIZE_SET",
         "set_current_client_cert_details": { "subject": true, "cert": true, "uri": false, "dns": false },
-        "http2_protocol_options": {
-            "max_concurrent_streams": 100,
-            "initial_stream_window_size": 65_536,
-            "initial_connection_window_size": 1_048_576,
-        },
     });
     match fields {
         Value::Object(fields) => fields,

@@ -6,7 +6,7 @@ use fairlead_wire::{config::PluginConfig, grant::WAIT_MS};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Gateway, headers,
+    Gateway, Settings, headers,
     json::{address, duration, extension, path},
     local_reply,
 };
@@ -70,7 +70,6 @@ impl Listener<'_> {
             )]),
         );
         json!({
-            "@type": "type.googleapis.com/envoy.config.listener.v3.Listener",
             "name": self.name,
             "address": address(SocketAddr::new(gateway.bind, self.port)),
             "per_connection_buffer_limit_bytes": BUFFER,
@@ -83,7 +82,7 @@ impl Listener<'_> {
 /// What all connection managers have. Paths are treated as Istio's default `BASE` does (decision 20): dot segments
 /// resolved, `//` and escaped slashes left alone.
 fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value {
-    let mut manager = everywhere(&Times::of(gateway), &gateway.plugin, strip);
+    let mut manager = everywhere(&gateway.settings, strip);
     if let (Some(manager), Value::Object(more)) = (
         manager.as_object_mut(),
         json!({
@@ -94,7 +93,7 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
             "merge_slashes": false,
             "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
             "upgrade_configs": [{ "upgrade_type": "websocket" }],
-            "access_log": access_log(gateway.access_log.as_deref()),
+            "access_log": access_log(gateway.settings.access_log.as_deref()),
         }),
     ) {
         manager.extend(more);
@@ -102,28 +101,9 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
     manager
 }
 
-/// Times of a caller's connection.
-pub(crate) struct Times {
-    /// Without progress for this long a stream ends (decision 21).
-    pub(crate) idle: Duration,
-    /// Until a caller's request headers are complete.
-    pub(crate) request_headers: Duration,
-    /// How long a connection is kept between two requests (AG §13).
-    pub(crate) keep_alive: Duration,
-}
-
-impl Times {
-    fn of(gateway: &Gateway) -> Self {
-        Self {
-            idle: gateway.idle,
-            request_headers: gateway.request_headers_timeout,
-            keep_alive: gateway.keep_alive,
-        }
-    }
-}
-
 /// The fields that a connection manager has wherever the gateway runs; in a mesh the others are the mesh's.
-pub(crate) fn everywhere(times: &Times, plugin: &PluginConfig, strip: &[&str]) -> Value {
+pub(crate) fn everywhere(settings: &Settings, strip: &[&str]) -> Value {
+    let plugin = &settings.plugin;
     json!({
         "early_header_mutation_extensions": headers::early_mutation(strip),
         "generate_request_id": false,
@@ -131,12 +111,12 @@ pub(crate) fn everywhere(times: &Times, plugin: &PluginConfig, strip: &[&str]) -
         "server_header_transformation": "PASS_THROUGH",
         // HTTP/2 targets see the scheme that is really spoken to them, not the caller's.
         "scheme_header_transformation": { "match_upstream": true },
-        "stream_idle_timeout": duration(undecided(times.idle, plugin)),
-        "request_headers_timeout": duration(times.request_headers),
+        "stream_idle_timeout": duration(undecided(settings.idle, plugin)),
+        "request_headers_timeout": duration(settings.request_headers_timeout),
         "request_timeout": "0s",
         "max_request_headers_kb": MAX_REQUEST_HEADERS_KIB,
         "common_http_protocol_options": {
-            "idle_timeout": duration(times.keep_alive),
+            "idle_timeout": duration(settings.keep_alive),
             "max_headers_count": MAX_HEADER_LINES,
         },
         // Any method (AG §3), and trailers (AG §12), both of which Envoy would not let pass by itself.
@@ -145,6 +125,12 @@ pub(crate) fn everywhere(times: &Times, plugin: &PluginConfig, strip: &[&str]) -
             "default_host_for_http_10": nameless(plugin),
             "allow_custom_methods": true,
             "enable_trailers": true,
+        },
+        // As for any edge.
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65_536,
+            "initial_connection_window_size": 1_048_576,
         },
         "local_reply_config": local_reply::config(),
     })

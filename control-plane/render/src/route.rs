@@ -4,48 +4,110 @@ use std::time::Duration;
 
 use fairlead_wire::{
     Reason, Refusal,
-    header::{PROFILE, REASON},
-    profile::{PLAIN, PREFIX},
+    header::{IDLE, PROFILE, REASON},
+    idle::CLASSES,
+    profile::{PLAIN, PREFIX, PROXIED_PREFIX},
     refusal::JSON_CONTENT_TYPE,
 };
 use serde_json::{Value, json};
 
-use crate::{guard, headers, json::duration};
+use crate::{guard, headers, json::duration, tunnel};
 
 /// Name of routes to targets.
 pub(crate) const TARGET: &str = "target";
 
-/// The routes to targets: for requests in which the plugin named a transport profile, and to no other cluster. The plain
-/// profile comes first, which has its guard elsewhere ([`guard::upstream`]). Last, the refusal of everything else.
+/// The routes of an egress gateway: for requests in which the plugin named a transport profile, and to no other cluster.
+/// Last, the refusal of everything else.
 ///
 /// Time to response headers is a per-try time-out without a try: Envoy starts it when the request is complete and
 /// forgets it when the response begins, while a route's `timeout` would cut bodies. The plugin overrides it per
-/// request by [`HEADERS_TIMEOUT`](fairlead_wire::header::HEADERS_TIMEOUT). `headers_timeout` zero: no limit.
+/// request by [`HEADERS_TIMEOUT`](fairlead_wire::header::HEADERS_TIMEOUT). `headers_timeout` zero: no limit. How long a
+/// stream may be idle only a route can say, so that there is one for each [class](fairlead_wire::idle); the first ones,
+/// which nearly all requests take, are for `idle`.
 #[must_use]
-pub fn targets(headers_timeout: Duration, idle: Duration) -> [Value; 3] {
-    let mut plain = target(headers_timeout, idle, &json!({ "exact": PLAIN }));
-    if let Some(plain) = plain.as_object_mut() {
-        plain.insert("typed_per_filter_config".to_owned(), guard::elsewhere());
+pub fn to_targets(headers_timeout: Duration, idle: Duration) -> Vec<Value> {
+    let mut routes = Vec::new();
+    let default = (idle, json!({ "name": IDLE, "present_match": false }));
+    let classes = CLASSES
+        .iter()
+        .map(|(class, word)| (Duration::from_millis(class.ms()), matching(IDLE, &json!({ "exact": word }))));
+    for (idle, class) in std::iter::once(default).chain(classes) {
+        let times = Times { headers: headers_timeout, idle };
+        let upgrade = json!({ "name": "upgrade", "present_match": true });
+        let none = json!({ "name": "upgrade", "present_match": false });
+        routes.extend([
+            plain(&times, &[&class]),
+            tls(&times, &[&class, &none]),
+            noting(tls(&times, &[&class, &upgrade]), &[tunnel::http1()]),
+            noting(proxied(&times, &[&class, &none]), &[tunnel::target()]),
+            noting(proxied(&times, &[&class, &upgrade]), &[tunnel::target(), tunnel::http1()]),
+        ]);
     }
-    [plain, target(headers_timeout, idle, &json!({ "prefix": PREFIX })), not_routed()]
+    routes.push(not_routed());
+    routes
 }
 
-fn target(headers_timeout: Duration, idle: Duration, profile: &Value) -> Value {
-    let mut route = to(json!({ "cluster_header": PROFILE }), idle);
+/// The routes of an ingress gateway, to sinks. Otherwise as [`to_targets`].
+#[must_use]
+pub fn to_sinks(headers_timeout: Duration, idle: Duration) -> Vec<Value> {
+    let times = Times { headers: headers_timeout, idle };
+    vec![plain(&times, &[]), tls(&times, &[]), not_routed()]
+}
+
+/// See [`to_targets`].
+struct Times {
+    headers: Duration,
+    idle: Duration,
+}
+
+/// The plain profile has its guard elsewhere ([`guard::upstream`]).
+fn plain(times: &Times, more: &[&Value]) -> Value {
+    with_filters(target(times, &json!({ "exact": PLAIN }), more), guard::elsewhere())
+}
+
+fn tls(times: &Times, more: &[&Value]) -> Value {
+    target(times, &json!({ "prefix": PREFIX }), more)
+}
+
+/// So has what goes through a proxy.
+fn proxied(times: &Times, more: &[&Value]) -> Value {
+    with_filters(target(times, &json!({ "prefix": PROXIED_PREFIX }), more), guard::elsewhere())
+}
+
+fn noting(route: Value, notes: &[Value]) -> Value {
+    with_filters(route, tunnel::noting(notes))
+}
+
+/// The same with what it says to filters.
+fn with_filters(mut route: Value, filters: Value) -> Value {
+    if let (Some(route), Value::Object(filters)) = (route.as_object_mut(), filters) {
+        let said = route.entry("typed_per_filter_config").or_insert_with(|| json!({}));
+        if let Some(said) = said.as_object_mut() {
+            said.extend(filters);
+        }
+    }
+    route
+}
+
+fn matching(name: &str, value: &Value) -> Value {
+    json!({ "name": name, "string_match": value })
+}
+
+fn target(times: &Times, profile: &Value, more: &[&Value]) -> Value {
+    let mut route = to(json!({ "cluster_header": PROFILE }), times.idle);
     if let (false, Some(action)) =
-        (headers_timeout.is_zero(), route.pointer_mut("/route").and_then(Value::as_object_mut))
+        (times.headers.is_zero(), route.pointer_mut("/route").and_then(Value::as_object_mut))
     {
         action.insert(
             "retry_policy".to_owned(),
-            json!({ "num_retries": 0, "per_try_timeout": duration(headers_timeout) }),
+            json!({ "num_retries": 0, "per_try_timeout": duration(times.headers) }),
         );
     }
     if let Some(route) = route.as_object_mut() {
         route.insert("name".to_owned(), json!(TARGET));
-        route.insert(
-            "match".to_owned(),
-            json!({ "prefix": "/", "headers": [{ "name": PROFILE, "string_match": profile }] }),
-        );
+        let headers: Vec<Value> =
+            std::iter::once(matching(PROFILE, profile)).chain(more.iter().copied().cloned()).collect();
+        route.insert("match".to_owned(), json!({ "prefix": "/", "headers": headers }));
         route.insert("request_headers_to_remove".to_owned(), json!(headers::request_removals()));
         route.insert("request_headers_to_add".to_owned(), headers::put_back());
     }

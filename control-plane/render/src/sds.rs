@@ -18,6 +18,8 @@ pub const CONTROL_CA: &str = "control-ca";
 pub const SERVER: &str = "server";
 /// CAs of client certificates.
 pub const CLIENT_CA: &str = "client-ca";
+/// What client certificates' names begin with.
+const CLIENT: &str = "client-";
 
 /// Name of the secret's file, relative to the gateway's directory.
 #[must_use]
@@ -63,6 +65,46 @@ pub fn bundle(name: &str, file: &Path) -> Value {
         "validation_context",
         &json!({ "trusted_ca": { "filename": path(file) }, "watched_directory": { "path": parent(file) } }),
     )
+}
+
+/// Name of the file of a client certificate, relative to the gateway's directory.
+#[must_use]
+pub fn client_file(fingerprint: &str) -> String {
+    file(&client_name(fingerprint))
+}
+
+/// Content of the file of a client certificate, PEM. It holds the key: for its owner only.
+#[must_use]
+pub fn client(fingerprint: &str, certificate_pem: &str, key_pem: &str) -> Value {
+    secret(
+        &client_name(fingerprint),
+        "tls_certificate",
+        &json!({
+            "certificate_chain": { "inline_string": certificate_pem },
+            "private_key": { "inline_string": key_pem },
+        }),
+    )
+}
+
+/// The `SdsSecretConfig` that leads to [`client_file`]. Another certificate is another file, so that it need not be watched:
+/// thousands of watches of one directory would all wake for each new one.
+#[must_use]
+pub fn client_reference(directory: &Path, fingerprint: &str) -> Value {
+    let path = path(&directory.join(client_file(fingerprint)));
+    json!({
+        "name": client_name(fingerprint),
+        "sds_config": { "path_config_source": { "path": path }, "resource_api_version": "V3" },
+    })
+}
+
+fn client_name(fingerprint: &str) -> String {
+    format!("{CLIENT}{fingerprint}")
+}
+
+/// The fingerprint of the client certificate in a file of this name (without directory), if it is one.
+#[must_use]
+pub fn client_of(file_name: &str) -> Option<&str> {
+    file_name.strip_prefix(CLIENT)?.strip_suffix(".json").filter(|of| *of != "ca")
 }
 
 fn secret(name: &str, kind: &str, value: &Value) -> Value {

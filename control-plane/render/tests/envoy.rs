@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use fairlead_render::{Files, Pipeline};
+use fairlead_render::{Files, Pipeline, sds};
 use serde_json::{Value, json};
 
 /// The smallest module that Envoy loads: ABI marker, allocator, memory.
@@ -21,20 +21,16 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0\
     \x07\x3f\x03\x06memory\x02\0\x17proxy_abi_version_0_2_1\0\0\x18proxy_on_memory_allocate\0\x01\
     \x0a\x09\x02\x02\0\x0b\x04\0\x41\0\x0b";
 
-fn pretty(files: &Files) -> String {
-    serde_json::to_string_pretty(files).unwrap()
-}
-
 #[test]
 fn render_egress_is_as_reviewed() {
     let files = fairlead_render::egress(&common::egress(Path::new("/gateway")), &common::profiles());
-    insta::assert_snapshot!(pretty(&files));
+    insta::assert_snapshot!(common::pretty(&json!(files)));
 }
 
 #[test]
 fn render_ingress_is_as_reviewed() {
     let files = fairlead_render::ingress(&common::ingress(Path::new("/gateway")), &common::profiles());
-    insta::assert_snapshot!(pretty(&files));
+    insta::assert_snapshot!(common::pretty(&json!(files)));
 }
 
 #[test]
@@ -63,7 +59,9 @@ fn in_envoy(render: impl Fn(&Path) -> Files) {
     std::fs::write(directory.path().join("pki/system-ca.pem"), common::CA).unwrap();
     std::fs::write(directory.path().join("fairlead.wasm"), MODULE).unwrap();
     std::fs::create_dir_all(directory.path().join("log")).unwrap();
-    for (name, content) in &files {
+    // Envoy refuses a cluster whose secret's file is not there; what is in it, it looks at later.
+    let pair = (sds::client_file(common::CLIENT), sds::client(common::CLIENT, common::CA, ""));
+    for (name, content) in files.iter().chain([(&pair.0, &pair.1)]) {
         write(&directory.path().join(name), content);
     }
     validate(&envoy, &directory.path().join("bootstrap.json"));

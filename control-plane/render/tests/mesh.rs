@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use fairlead_render::{
     Resolver,
-    mesh::{self, MeshControl, MeshEgress, MeshGateway, MeshIngress, Module},
+    mesh::{self, MeshControl, MeshEgress, MeshGateway, MeshIngress, Module, Profiles},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn gateway(name: &str, host: &str) -> MeshGateway {
     let control = MeshControl {
@@ -23,14 +23,14 @@ fn gateway(name: &str, host: &str) -> MeshGateway {
     };
     let mut gateway =
         MeshGateway::new(name, BTreeMap::from([("istio".to_owned(), name.to_owned())]), control);
-    gateway.plugin.hosts = vec![host.to_owned()];
-    gateway.never = vec!["10.96.0.1:443".parse().unwrap()];
+    gateway.settings.plugin.hosts = vec![host.to_owned()];
+    gateway.settings.never = vec!["10.96.0.1:443".parse().unwrap()];
     gateway
 }
 
 fn egress() -> MeshEgress {
     let mut gateway = gateway("fairlead-egress", "*");
-    gateway.access_log = Some(PathBuf::from("/dev/stdout"));
+    gateway.settings.access_log = Some(PathBuf::from("/dev/stdout"));
     MeshEgress::new(gateway)
 }
 
@@ -39,7 +39,7 @@ fn module() -> Module {
 }
 
 fn pretty(objects: &[Value]) -> String {
-    serde_json::to_string_pretty(objects).unwrap()
+    common::pretty(&json!(objects))
 }
 
 #[test]
@@ -62,8 +62,8 @@ fn mesh_ingress_is_as_reviewed() {
 #[test]
 fn mesh_profiles_are_as_reviewed() {
     let egress = egress();
-    let objects: Vec<Value> =
-        common::profiles().iter().map(|profile| mesh::profile(&egress.gateway, profile)).collect();
+    let all = Profiles::egress(&egress.gateway);
+    let objects: Vec<Value> = common::profiles().iter().map(|profile| all.object(profile)).collect();
     insta::assert_snapshot!(pretty(&objects));
 }
 
@@ -80,13 +80,13 @@ fn mesh_gateway_and_profiles_name_one_cache_and_another_one_after_its_configurat
         named(filter, "/patch/value/typed_config/dns_cache_config")
     };
     let of_cluster = |gateway: &MeshGateway| {
-        let object = mesh::profile(gateway, &common::profiles()[0]);
+        let object = Profiles::egress(gateway).object(&common::profiles()[0]);
         named(&object, "/spec/configPatches/0/patch/value/cluster_type/typed_config/dns_cache_config")
     };
     let mut egress = egress();
     let before = of_cluster(&egress.gateway);
     assert_eq!(before, of_filter(&mesh::egress(&egress)));
-    egress.gateway.resolver = Resolver::Servers(vec!["10.96.0.10:53".parse().unwrap()]);
+    egress.gateway.settings.resolver = Resolver::Servers(vec!["10.96.0.10:53".parse().unwrap()]);
     let after = of_cluster(&egress.gateway);
     assert_eq!(after, of_filter(&mesh::egress(&egress)));
     assert_ne!(before["name"], after["name"]);

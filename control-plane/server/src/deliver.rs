@@ -12,8 +12,8 @@ use std::time::Instant;
 use fairlead_model::Profile;
 use futures_util::future::BoxFuture;
 
-/// How transport profiles get to one gateway. Nothing here waits, so that one profile holds up nothing but the records
-/// that need it.
+/// How transport profiles get to one gateway, but for the plain one, which every gateway has from the start. Nothing here
+/// waits, so that one profile holds up nothing but the records that need it.
 pub trait Deliver: Send {
     /// Records need this profile from now on.
     fn add(&mut self, profile: &Profile);
@@ -35,15 +35,21 @@ pub trait Deliver: Send {
     fn count(&self) -> usize;
 }
 
-/// The profile as the renderer takes it.
+/// The profile as the renderer takes it: without the key of its client certificate.
 fn rendered(profile: &Profile) -> fairlead_render::Profile {
     use fairlead_model::Trust as From;
-    use fairlead_render::Trust as To;
+    use fairlead_render::{Proxy, Trust as To};
     let trust = match &profile.trust {
         From::Plain => To::Plain,
         From::System => To::System,
         From::Private { ca_pem } => To::Private { ca_pem: ca_pem.clone() },
         From::Unverified => To::Unverified,
     };
-    fairlead_render::Profile { id: profile.id.clone(), trust }
+    fairlead_render::Profile {
+        id: profile.id.clone(),
+        trust,
+        client: profile.client.as_ref().map(|client| client.fingerprint.clone()),
+        proxy: profile.proxy.as_ref().map(|proxy| Proxy { host: proxy.host.clone(), port: proxy.port }),
+        pinned: profile.pinned,
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {verb} {path}: {source}", path = path.display())]
 pub struct FileError {
-    /// `write`, `read` or `make`.
+    /// `write`, `read`, `remove` or `make`.
     pub verb: &'static str,
     /// Which file.
     pub path: PathBuf,
@@ -53,6 +53,17 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> Result<bool, FileError
     file.write_all(content).and_then(|()| file.sync_all()).map_err(failed("write", &new))?;
     fs::rename(&new, path).map_err(failed("write", path))?;
     Ok(true)
+}
+
+/// Removes a file, or finds it gone.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Reads a text that may be absent.

@@ -12,6 +12,7 @@ use std::{
 
 use fairlead_render::{
     Admin, Control, EgressGateway, Files, Gateway, IngressGateway, Pair, Pipeline, Profile, Resolver,
+    Settings,
 };
 use fairlead_wire::{config::PluginConfig, feed::View};
 
@@ -47,8 +48,8 @@ impl Rendered {
         let egress = config.gateways.egress.as_ref()?;
         let mut gateway = common(config, state, addresses, View::Egress);
         gateway.bind = egress.address;
-        gateway.plugin.hosts.clone_from(&egress.hosts);
-        gateway.access_log = egress.access_log.as_deref().map(absolute);
+        gateway.settings.plugin.hosts.clone_from(&egress.hosts);
+        gateway.settings.access_log = egress.access_log.as_deref().map(absolute);
         if let Some(admin) = egress.admin {
             gateway.admin = Admin::Address(admin);
         }
@@ -69,8 +70,8 @@ impl Rendered {
         let certificates = Certificates::new(state);
         let mut gateway = common(config, state, addresses, View::Ingress);
         gateway.bind = ingress.address;
-        gateway.plugin.hosts.clone_from(&ingress.hosts);
-        gateway.access_log = ingress.access_log.as_deref().map(absolute);
+        gateway.settings.plugin.hosts.clone_from(&ingress.hosts);
+        gateway.settings.access_log = ingress.access_log.as_deref().map(absolute);
         if let Some(admin) = ingress.admin {
             gateway.admin = Admin::Address(admin);
         }
@@ -133,18 +134,27 @@ fn common(config: &Config, state: &Path, addresses: &Addresses, view: View) -> G
     let gateways = &config.gateways;
     let node = format!("fairlead-{}", view.as_str());
     let mut gateway = Gateway::new(&node, state.join(view.as_str()), absolute(&gateways.module), control);
-    gateway.plugin = plugin(config);
-    gateway.system_ca = absolute(&config.targets.system_ca());
-    gateway.allow.clone_from(&config.targets.allow);
-    gateway.never.extend([addresses.gateways, addresses.health, addresses.metrics].map(reachable));
-    if !config.targets.name_servers.is_empty() {
-        gateway.resolver = Resolver::Servers(config.targets.name_servers.clone());
-    }
-    gateway.idle = gateways.idle_timeout.get();
-    gateway.connect_timeout = gateways.connect_timeout.get();
-    gateway.request_headers_timeout = gateways.request_headers_timeout.get();
-    gateway.keep_alive = gateways.keep_alive.get();
+    gateway.settings = settings(config);
+    gateway.settings.system_ca = absolute(&config.targets.system_ca());
+    gateway.settings.never =
+        [addresses.gateways, addresses.health, addresses.metrics].map(reachable).to_vec();
     gateway
+}
+
+/// What goes for gateways of every kind.
+fn settings(config: &Config) -> Settings {
+    let gateways = &config.gateways;
+    let servers = &config.targets.name_servers;
+    Settings {
+        plugin: plugin(config),
+        allow: config.targets.allow.clone(),
+        resolver: if servers.is_empty() { Resolver::System } else { Resolver::Servers(servers.clone()) },
+        idle: gateways.idle_timeout.get(),
+        connect_timeout: gateways.connect_timeout.get(),
+        request_headers_timeout: gateways.request_headers_timeout.get(),
+        keep_alive: gateways.keep_alive.get(),
+        ..Settings::default()
+    }
 }
 
 /// What the plugin is told, but for hosts and listeners.

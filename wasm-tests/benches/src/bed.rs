@@ -45,10 +45,8 @@ impl Bed {
         let everywhere = (format!("*.{DOMAIN}"), [127, 0, 0, 2].into());
         let double = Double::start(&double::Setup { dns: vec![everywhere], ..double::Setup::default() })?;
         proc::pin(double.process().id(), proc::OTHERS)?;
-        let tls = Profile {
-            id: format!("{}{}", fairlead_wire::profile::PREFIX, "1".repeat(32)),
-            trust: Trust::Private { ca_pem: targets.ca.clone() },
-        };
+        let id = format!("{}{}", fairlead_wire::profile::PREFIX, "1".repeat(32));
+        let tls = Profile::new(&id, Trust::Private { ca_pem: targets.ca.clone() });
         Ok(Self {
             plain: Profile::plain(),
             tls,
@@ -69,11 +67,11 @@ impl Bed {
             client: pair,
         };
         let mut gateway = Gateway::new("bench", directory, options::file("FAIRLEAD_MODULE")?, control);
-        gateway.resolver = Resolver::Servers(vec![self.double.dns()]);
-        gateway.allow = vec!["127.0.0.0/8".parse().doing("a network")?];
-        gateway.plugin.hosts = vec!["*".to_owned()];
+        gateway.settings.resolver = Resolver::Servers(vec![self.double.dns()]);
+        gateway.settings.allow = vec!["127.0.0.0/8".parse().doing("a network")?];
+        gateway.settings.plugin.hosts = vec!["*".to_owned()];
         // Connections whose turn it is not are to stay, however slow the machine.
-        gateway.keep_alive = Duration::from_secs(3_600);
+        gateway.settings.keep_alive = Duration::from_secs(3_600);
         Ok(gateway)
     }
 
@@ -82,7 +80,7 @@ impl Bed {
         let health = SocketAddr::from(([127, 0, 0, 1], self.targets.authz));
         let mut gateway = EgressGateway::new(self.gateway()?, health);
         (gateway.manual_port, gateway.ucl_port, gateway.health_port) = (0, 0, 0);
-        Ok(fairlead_render::egress(&gateway, [&self.plain, &self.tls]))
+        Ok(fairlead_render::egress(&gateway, [&self.tls]))
     }
 
     /// The first listener of these files: what variants are made of.

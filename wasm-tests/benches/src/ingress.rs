@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Measured> {
     let clients = Authority::new("clients")?;
     let tls = Tls::new().server_name(HOST).identity(&clients.client(CALLER)?);
     let gateway = gateway(&bed, &clients)?;
-    let files = fairlead_render::ingress(&gateway, [&bed.plain]);
+    let files = fairlead_render::ingress(&gateway, []);
     let template = Bed::template(&files)?;
     let properties = ingress_properties(&variant::configuration(&template)?);
     let ladder = Ladder::new("bare", &properties, &writes(&bed, &authority))?;
@@ -108,7 +108,7 @@ fn writes(bed: &Bed, authority: &str) -> Vec<String> {
 
 fn gateway(bed: &Bed, clients: &Authority) -> Result<IngressGateway> {
     let mut common = bed.gateway()?;
-    common.plugin.hosts = vec![HOST.to_owned()];
+    common.settings.plugin.hosts = vec![HOST.to_owned()];
     let directory = bed.directory.path();
     let (certificate, key) = Authority::new("server CA")?.server(&[HOST])?.write(directory, "server")?;
     let client_ca = directory.join("clients.pem");

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 use fairlead_mesh::mesh;
 use fairlead_render::{
     Profile, Trust,
-    mesh::{self as render, MeshControl, MeshEgress, MeshGateway},
+    mesh::{self as render, MeshControl, MeshEgress, MeshGateway, Profiles},
 };
 use fairlead_testkit::{
     Error,
@@ -30,7 +30,7 @@ fn described(name: &str) -> MeshGateway {
     };
     let selector = BTreeMap::from([("istio".to_owned(), name.to_owned())]);
     let mut gateway = MeshGateway::new(name, selector, control);
-    gateway.plugin.hosts = vec!["*".to_owned()];
+    gateway.settings.plugin.hosts = vec!["*".to_owned()];
     gateway
 }
 
@@ -55,15 +55,16 @@ fn what_is_rendered_is_taken_and_is_closed_without_the_plugin() {
     let before = refused(&gateway);
     let egress = MeshEgress::new(described(name));
     let profiles = [
-        Profile { id: format!("fairlead.t.{}", "b".repeat(32)), trust: Trust::System },
-        Profile { id: format!("fairlead.t.{}", "d".repeat(32)), trust: Trust::Unverified },
-        Profile {
-            id: format!("fairlead.t.{}", "c".repeat(32)),
-            trust: Trust::Private { ca_pem: Authority::new("private").unwrap().pem().to_owned() },
-        },
+        Profile::new(&format!("fairlead.t.{}", "b".repeat(32)), Trust::System),
+        Profile::new(&format!("fairlead.t.{}", "d".repeat(32)), Trust::Unverified),
+        Profile::new(
+            &format!("fairlead.t.{}", "c".repeat(32)),
+            Trust::Private { ca_pem: Authority::new("private").unwrap().pem().to_owned() },
+        ),
     ];
     mesh.apply(&render::egress(&egress)).unwrap();
-    let objects: Vec<_> = profiles.iter().map(|profile| render::profile(&egress.gateway, profile)).collect();
+    let all = Profiles::egress(&egress.gateway);
+    let objects: Vec<_> = profiles.iter().map(|profile| all.object(profile)).collect();
     mesh.apply(&objects).unwrap();
     let address = gateway.wait_listener(8080, LIMIT).unwrap();
     let closed = |request: &Request| {

@@ -1,11 +1,11 @@
 //! Fixed clusters: the control plane's feed by mTLS, and plain addresses that a route of our own names.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use fairlead_wire::profile::CONTROL_CLUSTER;
 use serde_json::{Value, json};
 
-use super::{CONTROL_CONNECT, http_options};
+use super::http_options;
 use crate::{
     Gateway,
     json::{address, duration, extension},
@@ -16,6 +16,9 @@ use crate::{
 pub const HEALTH_CLUSTER: &str = "fairlead.health";
 /// Where `identify` mode leads to.
 pub const IDENTIFY_CLUSTER: &str = "fairlead.identify";
+
+/// How long a connection to the control plane may take: it is near.
+const CONTROL_CONNECT: Duration = Duration::from_secs(2);
 
 /// `fairlead.control`: the gateway shows its own certificate and pins the control plane's CA and name (design
 /// decision 8). HTTP/2 where the control plane offers it, so that a long poll does not occupy a connection.

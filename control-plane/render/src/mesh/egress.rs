@@ -11,7 +11,7 @@ use super::{
     object::{NETWORKING, object, telemetry},
     plugin,
 };
-use crate::{Profile, cluster::of_profile, health, route};
+use crate::{Profile, cluster::parts, health, route, upstream::Upstream};
 
 /// Name of its objects.
 const NAME: &str = "fairlead-egress";
@@ -52,7 +52,7 @@ impl MeshEgress {
 
     fn plugin_config(&self) -> PluginConfig {
         let listeners = BTreeMap::from([(self.manual_port, Mode::Manual), (self.ucl_port, Mode::Ucl)]);
-        PluginConfig { listeners, ..self.gateway.plugin.clone() }
+        PluginConfig { listeners, ..self.gateway.settings.plugin.clone() }
     }
 
     fn ports(&self) -> [(u16, &'static str); 3] {
@@ -69,13 +69,11 @@ pub fn egress(egress: &MeshEgress) -> Vec<Value> {
 
 fn filter(egress: &MeshEgress) -> Value {
     let gateway = &egress.gateway;
-    let routes = route::targets(egress.headers_timeout, gateway.idle);
-    let mut patches = vec![
-        cluster(control::control(gateway)),
-        cluster(control::health(gateway)),
-        cluster(of_profile(&gateway.upstream(), &Profile::plain())),
-    ];
-    patches.extend(connections(gateway, Scope::Everything, &[]));
+    let routes = route::to_targets(egress.headers_timeout, gateway.settings.idle);
+    let upstream = Upstream::mesh(gateway).replaying();
+    let mut patches = vec![cluster(control::control(gateway)), cluster(control::health(gateway))];
+    patches.extend(parts(&upstream, &Profile::plain()).clusters.into_iter().map(cluster));
+    patches.extend(connections(gateway, &upstream, Scope::Everything, &[]));
     patches.extend(nothing_else());
     for (port, name, routes) in [
         (egress.manual_port, "egress_manual", routes.as_slice()),

@@ -7,10 +7,17 @@
 use serde_json::{Value, json};
 
 use super::{
-    MeshGateway, dns_cache,
+    MeshGateway,
     object::{ENVOY_FILTER, object},
 };
-use crate::{filter, forward_proxy, guard, json::any, listener, route, route::TARGET};
+use crate::{
+    filter, forward_proxy, guard,
+    json::any,
+    listener,
+    route::{self, TARGET},
+    tunnel,
+    upstream::Upstream,
+};
 
 const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const TCP_PROXY: &str = "envoy.filters.network.tcp_proxy";
@@ -32,14 +39,19 @@ pub(super) enum Scope<'a> {
 }
 
 /// What goes for all of our ports. `strip` names headers of callers to drop beside the header table's.
-pub(super) fn connections(gateway: &MeshGateway, scope: Scope<'_>, strip: &[&str]) -> Vec<Value> {
-    let mut manager = listener::everywhere(&gateway.times(), &gateway.plugin, strip);
+pub(super) fn connections(
+    gateway: &MeshGateway,
+    upstream: &Upstream<'_>,
+    scope: Scope<'_>,
+    strip: &[&str],
+) -> Vec<Value> {
+    let settings = &gateway.settings;
+    let mut manager = listener::everywhere(settings, strip);
     if let Some(manager) = manager.as_object_mut() {
-        manager.insert("access_log".to_owned(), listener::access_log(gateway.access_log.as_deref()));
+        manager.insert("access_log".to_owned(), listener::access_log(settings.access_log.as_deref()));
     }
     let manager =
         any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
-    let cache = dns_cache(&gateway.resolver);
     vec![
         patch(
             "NETWORK_FILTER",
@@ -47,8 +59,14 @@ pub(super) fn connections(gateway: &MeshGateway, scope: Scope<'_>, strip: &[&str
             "MERGE",
             named(MANAGER, &manager),
         ),
-        patch("HTTP_FILTER", &router(scope), "INSERT_BEFORE", forward_proxy::filter(&cache)),
-        patch("HTTP_FILTER", &router(scope), "INSERT_BEFORE", guard::filter(&gateway.allow, &gateway.never)),
+        patch("HTTP_FILTER", &router(scope), "INSERT_BEFORE", tunnel::filter()),
+        patch("HTTP_FILTER", &router(scope), "INSERT_BEFORE", forward_proxy::filter(&upstream.dns_cache)),
+        patch(
+            "HTTP_FILTER",
+            &router(scope),
+            "INSERT_BEFORE",
+            guard::filter(&settings.allow, &settings.never),
+        ),
         patch("HTTP_FILTER", &router(scope), "MERGE", filter::router()),
     ]
 }
@@ -82,6 +100,11 @@ pub(super) fn no_virtual_hosts(route_configuration: &Value) -> Value {
 
 fn matching(configuration: &Value) -> Value {
     json!({ "context": "GATEWAY", "routeConfiguration": configuration })
+}
+
+/// A listener more.
+pub(super) fn listener(value: Value) -> Value {
+    patch("LISTENER", &json!({ "context": "GATEWAY" }), "ADD", value)
 }
 
 /// A cluster more.

@@ -17,7 +17,7 @@ use super::{
     object::{NETWORKING, object},
     plugin,
 };
-use crate::{Profile, cluster::of_profile, route};
+use crate::{Profile, cluster::parts, route, upstream::Upstream};
 
 /// Name of its objects.
 const NAME: &str = "fairlead-ingress";
@@ -46,13 +46,13 @@ impl MeshIngress {
         let config = PluginConfig {
             listeners: BTreeMap::from([(self.port, Mode::Route)]),
             identity: IdentitySource::Connection,
-            ..self.gateway.plugin.clone()
+            ..self.gateway.settings.plugin.clone()
         };
         plugin(&self.gateway, INGRESS, NAME, &config, module)
     }
 
     fn hosts(&self) -> Vec<&str> {
-        self.gateway.plugin.hosts.iter().map(String::as_str).collect()
+        self.gateway.settings.plugin.hosts.iter().map(String::as_str).collect()
     }
 }
 
@@ -66,11 +66,12 @@ pub fn ingress(ingress: &MeshIngress) -> Vec<Value> {
 fn filter(ingress: &MeshIngress) -> Value {
     let gateway = &ingress.gateway;
     // Events have no time-out but idle (CV §6).
-    let routes = route::targets(Duration::ZERO, gateway.idle);
-    let mut patches =
-        vec![cluster(control::control(gateway)), cluster(of_profile(&gateway.upstream(), &Profile::plain()))];
+    let routes = route::to_sinks(Duration::ZERO, gateway.settings.idle);
+    let upstream = Upstream::mesh(gateway);
+    let mut patches = vec![cluster(control::control(gateway))];
+    patches.extend(parts(&upstream, &Profile::plain()).clusters.into_iter().map(cluster));
     for host in ingress.hosts() {
-        patches.extend(connections(gateway, Scope::ServerName(host), &[APPLICATION]));
+        patches.extend(connections(gateway, &upstream, Scope::ServerName(host), &[APPLICATION]));
     }
     // A TLS server's routes are known by its `Gateway`; the Service's port, usually 443, does not matter.
     let matching = json!({ "portName": PORT_NAME, "gateway": format!("{}/{NAME}", gateway.namespace) });

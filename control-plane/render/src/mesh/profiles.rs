@@ -1,29 +1,57 @@
 //! Transport profiles: one small `EnvoyFilter` each, so that a new one writes one object and the others stay as they are.
 
-use fairlead_wire::profile::PREFIX;
 use serde_json::{Value, json};
 
 use super::{
     MeshGateway,
-    envoy_filter::{cluster, envoy_filter},
+    envoy_filter::{cluster, envoy_filter, listener},
     object::PROFILE_LABEL,
 };
-use crate::{Profile, cluster::of_profile};
+use crate::{Profile, cluster::parts, upstream::Upstream};
 
-/// The object of a transport profile, named by it; applies to this gateway's pods only. A private CA is part of it: a CA
-/// is no secret. Its size is that of the CA's Secret, which the API server bounds, and 3 KB.
-#[must_use]
-pub fn profile(gateway: &MeshGateway, profile: &Profile) -> Value {
-    let patch = cluster(of_profile(&gateway.upstream(), profile));
-    let mut object = envoy_filter(gateway, &profile_object_name(&profile.id), &[patch]);
-    if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-        labels.insert(PROFILE_LABEL.to_owned(), json!(profile.id));
+/// The objects of one gateway's transport profiles.
+pub struct Profiles<'a> {
+    gateway: &'a MeshGateway,
+    upstream: Upstream<'a>,
+}
+
+impl<'a> Profiles<'a> {
+    /// Of the egress gateway.
+    #[must_use]
+    pub fn egress(gateway: &'a MeshGateway) -> Self {
+        Self { gateway, upstream: Upstream::mesh(gateway).replaying() }
     }
-    object
+
+    /// Of the ingress gateway.
+    #[must_use]
+    pub fn ingress(gateway: &'a MeshGateway) -> Self {
+        Self { gateway, upstream: Upstream::mesh(gateway) }
+    }
+
+    /// The object of a profile, named by it; applies to this gateway's pods only. A private CA is part of it: a CA is no
+    /// secret. A client certificate is not; its Secret ([`client_secret_name`]) must be there before. The object's size
+    /// is that of the CA's Secret, which the API server bounds, twice if the profile is pinned, and 8 KB.
+    #[must_use]
+    pub fn object(&self, profile: &Profile) -> Value {
+        let parts = parts(&self.upstream, profile);
+        let mut patches: Vec<Value> = parts.clusters.into_iter().map(cluster).collect();
+        patches.extend(parts.listeners.into_iter().map(listener));
+        let mut object = envoy_filter(self.gateway, &profile_object_name(&profile.id), &patches);
+        if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+            labels.insert(PROFILE_LABEL.to_owned(), json!(profile.id));
+        }
+        object
+    }
 }
 
 /// Name of a profile's object.
 #[must_use]
 pub fn profile_object_name(id: &str) -> String {
-    format!("fairlead-t-{}", id.strip_prefix(PREFIX).unwrap_or(id))
+    id.replace('.', "-")
+}
+
+/// Name of the Secret with a client certificate, in the gateway's namespace; keys `tls.crt` and `tls.key`.
+#[must_use]
+pub fn client_secret_name(fingerprint: &str) -> String {
+    format!("fairlead-client-{fingerprint}")
 }

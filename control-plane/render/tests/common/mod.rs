@@ -6,8 +6,10 @@
 
 use std::{net::SocketAddr, path::Path};
 
+use serde_json::Value;
+
 use fairlead_render::{
-    Admin, Control, EgressGateway, Gateway, IngressGateway, Pair, Profile, Resolver, Trust,
+    Admin, Control, EgressGateway, Gateway, IngressGateway, Pair, Profile, Proxy, Resolver, Trust,
 };
 
 pub(crate) const CA: &str = include_str!("../data/ca.pem");
@@ -30,17 +32,17 @@ fn gateway(directory: &Path) -> Gateway {
     };
     let mut gateway =
         Gateway::new("fairlead-test", directory.to_owned(), directory.join("fairlead.wasm"), control);
-    gateway.plugin.hosts = vec!["*".to_owned()];
-    gateway.allow = vec!["127.0.0.2/32".parse().unwrap()];
-    gateway.system_ca = directory.join("pki/system-ca.pem");
+    gateway.settings.plugin.hosts = vec!["*".to_owned()];
+    gateway.settings.allow = vec!["127.0.0.2/32".parse().unwrap()];
+    gateway.settings.system_ca = directory.join("pki/system-ca.pem");
     gateway
 }
 
 /// An egress gateway that asks DNS servers and writes an access log.
 pub(crate) fn egress(directory: &Path) -> EgressGateway {
     let mut gateway = gateway(directory);
-    gateway.resolver = Resolver::Servers(vec![local(53)]);
-    gateway.access_log = Some(directory.join("log/access.json"));
+    gateway.settings.resolver = Resolver::Servers(vec![local(53)]);
+    gateway.settings.access_log = Some(directory.join("log/access.json"));
     EgressGateway::new(gateway, local(18081))
 }
 
@@ -51,12 +53,56 @@ pub(crate) fn ingress(directory: &Path) -> IngressGateway {
     IngressGateway::new(gateway, 8443, pair(directory, "server"), directory.join("pki/client-ca.pem"))
 }
 
+/// Fingerprint of the one client certificate.
+pub(crate) const CLIENT: &str = "00112233445566778899aabbccddeeff";
+
 pub(crate) fn profiles() -> Vec<Profile> {
-    let profile = |digit: &str, trust| Profile { id: format!("fairlead.t.{}", digit.repeat(32)), trust };
+    let profile = |digit: &str, trust| Profile::new(&format!("fairlead.t.{}", digit.repeat(32)), trust);
+    let proxied = |digit: &str, trust, host: &str| Profile {
+        id: format!("fairlead.x.{}", digit.repeat(32)),
+        proxy: Some(Proxy { host: host.to_owned(), port: 3128 }),
+        ..profile(digit, trust)
+    };
     vec![
         profile("d", Trust::Unverified),
-        profile("a", Trust::Plain),
         profile("b", Trust::System),
         profile("c", Trust::Private { ca_pem: CA.to_owned() }),
+        Profile { client: Some(CLIENT.to_owned()), pinned: false, ..profile("e", Trust::System) },
+        proxied("a", Trust::Plain, "[::1]"),
+        Profile { client: Some(CLIENT.to_owned()), ..proxied("f", Trust::System, "proxy.example.test") },
     ]
+}
+
+/// JSON of which what is short stands on one line.
+pub(crate) fn pretty(value: &Value) -> String {
+    let mut text = String::new();
+    write(&mut text, value, 0);
+    text
+}
+
+fn write(text: &mut String, value: &Value, depth: usize) {
+    const WIDTH: usize = 400;
+    let short = value.to_string();
+    let indent = |depth: usize| format!("\n{}", " ".repeat(depth));
+    let (open, close, items): (_, _, Vec<(Option<&String>, &Value)>) = match value {
+        Value::Object(fields) => ("{", "}", fields.iter().map(|(key, value)| (Some(key), value)).collect()),
+        Value::Array(items) => ("[", "]", items.iter().map(|item| (None, item)).collect()),
+        _ => return text.push_str(&short),
+    };
+    if short.len() + depth <= WIDTH {
+        return text.push_str(&short);
+    }
+    text.push_str(open);
+    for (at, (key, item)) in items.iter().enumerate() {
+        text.push_str(&indent(depth + 1));
+        if let Some(key) = key {
+            text.push_str(&format!("{key:?}: "));
+        }
+        write(text, item, depth + 1);
+        if at + 1 < items.len() {
+            text.push(',');
+        }
+    }
+    text.push_str(&indent(depth));
+    text.push_str(close);
 }

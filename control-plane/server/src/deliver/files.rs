@@ -1,17 +1,19 @@
 //! Delivery to an embedded gateway: files that Envoy watches.
 //!
-//! New profiles are written and get a moment to settle. What is unused any longer goes after a grace period, also over a
+//! New profiles are written, their client certificates before, and get a moment to settle. What is unused any longer goes after a grace period, also over a
 //! restart: gateways still have records that name the profiles of the process before (`kept`).
 
+mod clients;
 mod kept;
 
 use std::{
     collections::BTreeMap,
     future,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use fairlead_model::Profile;
+use fairlead_model::{ClientPair, Profile};
 use futures_util::future::BoxFuture;
 
 use super::{Deliver, rendered};
@@ -31,6 +33,8 @@ pub struct Files {
 
 struct Entry {
     profile: fairlead_render::Profile,
+    /// Its client certificate, until that is written.
+    client: Option<Arc<ClientPair>>,
     /// Since when nothing uses it.
     unused: Option<Instant>,
     /// When Envoy can be expected to know it; `None`: not in the files yet.
@@ -43,17 +47,24 @@ impl Files {
     pub fn new(gateway: Rendered, config: ProfilesConfig) -> Self {
         let now = Instant::now();
         let before = kept::read(gateway.directory()).into_iter();
-        let profiles = before
-            .map(|profile| (profile.id.clone(), Entry { profile, unused: Some(now), settled: None }))
-            .collect();
+        let entry = |profile| Entry { profile, client: None, unused: Some(now), settled: None };
+        let profiles = before.map(|profile| (profile.id.clone(), entry(profile))).collect();
         Self { gateway, config, profiles, written: false }
     }
 
     /// Writes the files, and notes when Envoy will have taken them.
     fn write(&mut self) -> Result<(), FileError> {
+        let directory = self.gateway.directory();
+        for entry in self.profiles.values_mut() {
+            if let Some(client) = &entry.client {
+                clients::write(directory, client)?;
+                entry.client = None;
+            }
+        }
         let profiles = || self.profiles.values().map(|entry| &entry.profile);
         let changed = self.gateway.write(profiles())?;
-        kept::write(self.gateway.directory(), profiles())?;
+        kept::write(directory, profiles())?;
+        clients::keep(directory, &profiles().filter_map(|profile| profile.client.as_deref()).collect())?;
         self.written = true;
         let settled = Instant::now() + if changed { self.config.settle.get() } else { Duration::ZERO };
         for entry in self.profiles.values_mut() {
@@ -75,7 +86,8 @@ impl Deliver for Files {
         if let Some(entry) = self.profiles.get_mut(&profile.id) {
             entry.unused = None;
         } else {
-            let entry = Entry { profile: rendered(profile), unused: None, settled: None };
+            let client = profile.client.clone();
+            let entry = Entry { profile: rendered(profile), client, unused: None, settled: None };
             self.profiles.insert(profile.id.clone(), entry);
             self.written = false;
         }

@@ -2,10 +2,7 @@
 
 use std::net::SocketAddr;
 
-use fairlead_render::{
-    Resolver,
-    mesh::{MeshControl, MeshEgress, MeshGateway, MeshIngress},
-};
+use fairlead_render::mesh::{MeshControl, MeshEgress, MeshGateway, MeshIngress};
 
 use crate::config::{Config, KubernetesConfig, MeshEgressConfig, MeshIngressConfig};
 
@@ -32,7 +29,7 @@ pub fn egress(
     let mut gateway =
         MeshGateway::new(&egress.namespace, egress.selector.clone(), control(config, cluster, current));
     common(&mut gateway, config, current);
-    gateway.plugin.hosts.clone_from(&egress.hosts);
+    gateway.settings.plugin.hosts.clone_from(&egress.hosts);
     let mut rendered = MeshEgress::new(gateway);
     rendered.manual_port = egress.manual_port;
     rendered.ucl_port = egress.ucl_port;
@@ -52,7 +49,7 @@ pub fn ingress(
     let control = control(config, cluster, current);
     let mut gateway = MeshGateway::new(&ingress.namespace, ingress.selector.clone(), control);
     common(&mut gateway, config, current);
-    gateway.plugin.hosts = vec![host(cluster, ingress)];
+    gateway.settings.plugin.hosts = vec![host(cluster, ingress)];
     MeshIngress { gateway, port: ingress.port, credential: CREDENTIAL.to_owned() }
 }
 
@@ -73,19 +70,10 @@ fn control(config: &Config, cluster: &KubernetesConfig, current: &Current<'_>) -
 }
 
 fn common(gateway: &mut MeshGateway, config: &Config, current: &Current<'_>) {
-    let gateways = &config.gateways;
-    gateway.plugin = super::plugin(config);
+    gateway.settings = super::settings(config);
     // The bundle on the gateway's machine, not on ours.
     if let Some(system_ca) = &config.targets.system_ca {
-        gateway.system_ca.clone_from(system_ca);
+        gateway.settings.system_ca.clone_from(system_ca);
     }
-    if !config.targets.name_servers.is_empty() {
-        gateway.resolver = Resolver::Servers(config.targets.name_servers.clone());
-    }
-    gateway.allow.clone_from(&config.targets.allow);
-    gateway.never = current.never.to_vec();
-    gateway.idle = gateways.idle_timeout.get();
-    gateway.connect_timeout = gateways.connect_timeout.get();
-    gateway.request_headers_timeout = gateways.request_headers_timeout.get();
-    gateway.keep_alive = gateways.keep_alive.get();
+    gateway.settings.never = current.never.to_vec();
 }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use fairlead_render::{
     Profile,
-    mesh::{self, MeshEgress, MeshGateway, MeshIngress, Module},
+    mesh::{self, MeshEgress, MeshIngress, Module, Profiles},
 };
 use serde_json::Value;
 
@@ -94,15 +94,12 @@ impl Rendered {
         object
     }
 
-    /// A transport profile's object.
-    pub(super) fn profile(&self, profile: &Profile) -> Value {
-        mesh::profile(self.gateway(), profile)
-    }
-
-    fn gateway(&self) -> &MeshGateway {
-        match self {
-            Self::Egress(egress) => &egress.gateway,
-            Self::Ingress(ingress) => &ingress.gateway,
-        }
+    /// The objects of transport profiles.
+    pub(super) fn profiles<'a>(&self, profiles: impl Iterator<Item = &'a Profile>) -> Vec<Value> {
+        let all = match self {
+            Self::Egress(egress) => Profiles::egress(&egress.gateway),
+            Self::Ingress(ingress) => Profiles::ingress(&ingress.gateway),
+        };
+        profiles.map(|profile| all.object(profile)).collect()
     }
 }

@@ -12,7 +12,6 @@ use std::{
 };
 
 use fairlead_model::Profile;
-use fairlead_wire::profile::PLAIN;
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -56,9 +55,6 @@ impl MeshProfiles {
 
 impl Deliver for MeshProfiles {
     fn add(&mut self, profile: &Profile) {
-        if profile.id == PLAIN {
-            return;
-        }
         let profile = Arc::new(rendered(profile));
         self.needed.send_modify(|needed| {
             needed.profiles.insert(profile.id.clone(), profile);
@@ -72,10 +68,6 @@ impl Deliver for MeshProfiles {
     }
 
     fn has(&self, id: &str) -> bool {
-        // The fixed objects have the plain one, which no gateway may lose while it runs.
-        if id == PLAIN {
-            return true;
-        }
         let there = self.there.borrow();
         there.get(id).is_some_and(|since| self.usable(*since).is_none_or(|at| at <= Instant::now()))
     }

@@ -183,9 +183,9 @@ impl Writer {
             rendered.plugin(&Module { url, sha256: sha256.to_string() }, self.push.as_deref())
         }));
         objects.extend(self.secrets(&ca));
-        for profile in self.inputs.needed.borrow_and_update().profiles.values() {
-            objects.push(rendered.profile(profile));
-        }
+        let needed = self.inputs.needed.borrow_and_update();
+        objects.extend(rendered.profiles(needed.profiles.values().map(|profile| &**profile)));
+        drop(needed);
         self.inputs.signals.leadership.borrow_and_update();
         if let Some(owner) = &self.owner {
             for metadata in

@@ -1,0 +1,184 @@
+//! Targets behind an HTTP proxy, which resolves their names (RFC 9110 §9.3.6, RFC 9112 §3.2.2).
+//!
+//! Without TLS the profile's cluster is the proxy, and requests name their target in full. With TLS its cluster is a
+//! listener within Envoy that takes what is encrypted already and sends it through a tunnel, which it opens by `CONNECT`.
+//! Where to, the request's route has noted ([`noting`]) before; what is noted parts the connections, so that none is used for
+//! another target. The pinned twin has no route, hence a listener of its own, which notes and goes on to the profile.
+//!
+//! The guard cannot judge a target's address here. It judges the proxy's, which an Application may choose.
+
+use fairlead_wire::header::ORIGINAL_DST;
+use serde_json::{Value, json};
+
+use crate::{
+    Profile, Proxy, Trust,
+    cluster::{Parts, Protocol, cluster, tls, twin_of, with},
+    filter, forward_proxy, headers,
+    json::{any, extension},
+    local_reply,
+    upstream::Upstream,
+};
+
+/// What names of tunnels begin with. No route can name one.
+const TUNNEL: &str = "fairlead.tunnel.";
+
+/// What is noted of a request.
+const TARGET: &str = "fairlead.target";
+
+/// Name of the filter that notes, by which routes speak of it.
+const FILTER: &str = "envoy.filters.http.set_filter_state";
+const STATE: &str = "envoy.extensions.filters.http.set_filter_state.v3.Config";
+
+/// The filter that notes what routes have it note; behind the plugin, before the router.
+#[must_use]
+pub fn filter() -> Value {
+    extension(FILTER, STATE, json!({}))
+}
+
+/// What a route says for requests of which something is to be noted.
+#[must_use]
+pub fn noting(notes: &[Value]) -> Value {
+    json!({ FILTER: any(STATE, json!({ "on_request_headers": notes })) })
+}
+
+/// The target's host and port.
+#[must_use]
+pub fn target() -> Value {
+    let port = "%CEL(request.host.matches(':[0-9]+$') ? '' : ':443')%";
+    note(TARGET, "envoy.hashable_string", &format!("%REQ(:AUTHORITY)%{port}"))
+}
+
+/// That the connection is to speak HTTP/1.1, whatever else the target can: nobody upgrades from HTTP/2 to a `WebSocket`
+/// (RFC 8441 is rare).
+#[must_use]
+pub fn http1() -> Value {
+    const PROTOCOLS: &str = "envoy.network.application_protocols";
+    note(PROTOCOLS, PROTOCOLS, "http/1.1")
+}
+
+fn note(name: &str, factory: &str, text: &str) -> Value {
+    json!({
+        "object_key": name,
+        "factory_key": factory,
+        "format_string": { "text_format_source": { "inline_string": text } },
+        "shared_with_upstream": "ONCE",
+    })
+}
+
+/// A profile with this proxy.
+pub(crate) fn parts(upstream: &Upstream<'_>, profile: &Profile, proxy: &Proxy) -> Parts {
+    if profile.trust == Trust::Plain {
+        let names = [Some(profile.id.clone()), twin_of(upstream, profile)].into_iter().flatten();
+        let clusters = names.map(|name| to_proxy(upstream, &name, proxy, true)).collect();
+        return Parts { clusters, listeners: Vec::new() };
+    }
+    let name = format!("{TUNNEL}{}", profile.hex());
+    let mut parts = Parts {
+        clusters: vec![through(upstream, profile, &name), to_proxy(upstream, &name, proxy, false)],
+        listeners: vec![listener(&name, &tunnel(&name))],
+    };
+    if let Some(twin) = twin_of(upstream, profile) {
+        parts.clusters.push(cluster(upstream, &twin, &within(&twin), http1_only()));
+        parts.listeners.push(listener(&twin, &onward(&twin, profile)));
+    }
+    parts
+}
+
+/// The proxy's addresses. `absolute`: it gets requests, otherwise tunnels.
+fn to_proxy(upstream: &Upstream<'_>, name: &str, proxy: &Proxy, absolute: bool) -> Value {
+    let host = proxy.host.trim_start_matches('[').trim_end_matches(']');
+    let address = json!({ "socket_address": { "address": host, "port_value": proxy.port } });
+    let mut kind = json!({ "type": "STRICT_DNS", "load_assignment": assignment(name, &address) });
+    for field in forward_proxy::RESOLUTION {
+        kind = with(kind, field, upstream.dns_cache.get(field).cloned().unwrap_or_default());
+    }
+    // Judged although the tunnel is opened by no request: with a flag of the runtime (bootstrap).
+    let mut protocol = Protocol::plain();
+    (protocol.absolute, protocol.guard) = (absolute, Some(upstream.guard()));
+    cluster(upstream, name, &kind, protocol.options())
+}
+
+/// TLS to the target, handed to the tunnel.
+fn through(upstream: &Upstream<'_>, profile: &Profile, tunnel: &str) -> Value {
+    let inner = tls(upstream, profile);
+    let socket = extension(
+        "envoy.transport_sockets.internal_upstream",
+        "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+        json!({ "transport_socket": inner }),
+    );
+    let cluster = cluster(upstream, &profile.id, &within(tunnel), Protocol::of(profile).options());
+    with(cluster, "transport_socket", socket)
+}
+
+fn http1_only() -> Value {
+    Protocol::plain().options()
+}
+
+/// A listener within Envoy, as a cluster's only host.
+fn within(listener: &str) -> Value {
+    let address = json!({ "envoy_internal_address": { "server_listener_name": listener } });
+    json!({ "type": "STATIC", "load_assignment": assignment(listener, &address) })
+}
+
+fn assignment(name: &str, address: &Value) -> Value {
+    json!({
+        "cluster_name": name,
+        "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }],
+    })
+}
+
+fn listener(name: &str, filter: &Value) -> Value {
+    json!({
+        "name": name,
+        "internal_listener": {},
+        "filter_chains": [{ "filters": [filter] }],
+    })
+}
+
+fn tunnel(name: &str) -> Value {
+    extension(
+        "envoy.filters.network.tcp_proxy",
+        "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        json!({
+            "stat_prefix": name,
+            "cluster": name,
+            // The profile's cluster says how long its connections stay.
+            "idle_timeout": "0s",
+            "tunneling_config": { "hostname": format!("%FILTER_STATE({TARGET}:PLAIN)%") },
+        }),
+    )
+}
+
+/// From the twin's listener to the profile.
+fn onward(twin: &str, profile: &Profile) -> Value {
+    let mut removed = headers::request_removals();
+    removed.push(ORIGINAL_DST.to_owned());
+    let note = extension(FILTER, STATE, json!({ "on_request_headers": [target()] }));
+    let route = json!({
+        "match": { "prefix": "/" },
+        "route": { "cluster": profile.id, "timeout": "0s", "idle_timeout": "0s" },
+        "request_headers_to_remove": removed,
+    });
+    extension(
+        "envoy.filters.network.http_connection_manager",
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        json!({
+            "stat_prefix": twin,
+            "codec_type": "HTTP1",
+            // The plugin's call is as it should be: nothing is added, nothing is judged again.
+            "generate_request_id": false,
+            "preserve_external_request_id": true,
+            "skip_xff_append": true,
+            "server_header_transformation": "PASS_THROUGH",
+            "scheme_header_transformation": { "match_upstream": true },
+            "stream_idle_timeout": "0s",
+            "http_protocol_options": { "allow_custom_methods": true, "enable_trailers": true },
+            "local_reply_config": local_reply::config(),
+            "http_filters": [note, filter::router()],
+            "route_config": {
+                "name": twin,
+                "virtual_hosts": [{ "name": twin, "domains": ["*"], "routes": [route] }],
+            },
+        }),
+    )
+}
