@@ -1,11 +1,11 @@
-//! The API server away for longer than a Lease lasts: nobody leads, feeds go on, and afterwards one leads again.
+//! The API server away, or frozen, for longer than a Lease lasts: nobody leads, feeds go on, and afterwards one leads again.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod replicas_fleet;
 
 use fairlead_mesh::mesh;
-use fairlead_testkit::wait;
+use fairlead_testkit::{Result, wait};
 use replicas_fleet::{Fleet, LIMIT, Replica};
 
 fn leading(replicas: &[Replica]) -> Vec<f64> {
@@ -23,16 +23,22 @@ fn the_api_server_away_ends_leadership_and_nothing_else() {
         .unwrap();
     let before: Vec<_> = replicas.iter().map(|replica| replica.poll(&tls, "", 0).unwrap()).collect();
 
-    mesh.api_server().kill().unwrap();
-    wait::until("nobody to lead", LIMIT, || (leading(&replicas) == [0.0, 0.0]).then_some(())).unwrap();
-    for (replica, before) in replicas.iter().zip(&before) {
-        assert_eq!(replica.poll(&tls, "", 0).unwrap()["epoch"], before["epoch"], "it goes on as it was");
+    // Gone, and then there without answering anybody.
+    let server = mesh.api_server();
+    let losses: [(&dyn Fn() -> Result, &dyn Fn() -> Result); 2] =
+        [(&|| server.kill(), &|| server.start_again()), (&|| server.freeze(), &|| server.thaw())];
+    for (lose, bring_back) in losses {
+        lose().unwrap();
+        wait::until("nobody to lead", LIMIT, || (leading(&replicas) == [0.0, 0.0]).then_some(())).unwrap();
+        for (replica, before) in replicas.iter().zip(&before) {
+            assert_eq!(replica.poll(&tls, "", 0).unwrap()["epoch"], before["epoch"], "it goes on as it was");
+        }
+        bring_back().unwrap();
+        wait::until("one to lead again", LIMIT, || {
+            let leading = leading(&replicas);
+            assert!(leading.iter().sum::<f64>() <= 1.0, "two lead: {leading:?}");
+            (leading.iter().sum::<f64>() == 1.0).then_some(())
+        })
+        .unwrap_or_else(|error| panic!("{error}\n{}", replicas[0].log()));
     }
-    mesh.api_server().start_again().unwrap();
-    wait::until("one to lead again", LIMIT, || {
-        let leading = leading(&replicas);
-        assert!(leading.iter().sum::<f64>() <= 1.0, "two lead: {leading:?}");
-        (leading.iter().sum::<f64>() == 1.0).then_some(())
-    })
-    .unwrap_or_else(|error| panic!("{error}\n{}", replicas[0].log()));
 }

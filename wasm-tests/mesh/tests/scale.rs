@@ -1,5 +1,5 @@
-//! Many Applications and Secrets in a real API server: how soon the control plane has them, in how much memory, and how
-//! soon a change is in the feed. A small size in every run; the full one (10 000 × 3) with `FAIRLEAD_FULL=1`.
+//! Many Applications and Secrets in a real API server: how soon the control plane has them, in how much memory, how soon a
+//! change is in the feed and its status is there, while all others' statuses are written too. A small size in every run; the full one (10 000 × 3) with `FAIRLEAD_FULL=1`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
@@ -26,6 +26,8 @@ const NAMESPACE: &str = "kyma-system";
 const EACH: usize = 3;
 /// Until the control plane has everything.
 const SYNC: Duration = Duration::from_secs(300);
+/// Until the status of one change is there, while others wait.
+const STATUS: Duration = Duration::from_secs(5);
 const MIB: u64 = 1024 * 1024;
 
 struct Size {
@@ -37,18 +39,22 @@ struct Size {
     memory: u64,
     /// Most time that a change takes from the API server's answer to the feed.
     propagation: Duration,
+    /// At most so many statuses are written in a second.
+    statuses: u32,
 }
 
 impl Size {
     fn wanted() -> Self {
         if std::env::var_os("FAIRLEAD_FULL").is_some() {
             let propagation = Duration::from_millis(100);
-            Self { applications: 10_000, changes: 200, idle: 40 * MIB, memory: 120 * MIB, propagation }
+            let (idle, memory) = (40 * MIB, 120 * MIB);
+            Self { applications: 10_000, changes: 200, idle, memory, propagation, statuses: 100 }
         } else {
             // An unoptimised build, whose code alone is large, on a machine that does other things meanwhile: this
             // only finds what is absurd.
             let propagation = Duration::from_secs(2);
-            Self { applications: 500, changes: 40, idle: 64 * MIB, memory: 80 * MIB, propagation }
+            let (idle, memory) = (64 * MIB, 80 * MIB);
+            Self { applications: 500, changes: 40, idle, memory, propagation, statuses: 40 }
         }
     }
 }
@@ -118,6 +124,30 @@ fn told(replica: &Replica) -> String {
     format!("{} MiB, {} MiB of it its own", memory(replica) / MIB, anonymous / 1024)
 }
 
+/// An Application whose status is not written yet is changed: how long until its status says so, while the others wait.
+fn status_of_a_change(
+    runtime: &tokio::runtime::Runtime,
+    client: &Client,
+    replica: &Replica,
+    applications: usize,
+) -> Duration {
+    let path = |at: usize| format!("{APPLICATIONS}/{}", name(at));
+    let read = |at: usize| runtime.block_on(call(client, "GET", &path(at), &Value::Null)).unwrap();
+    let at = (0..applications).rev().find(|at| read(*at)["status"].is_null()).expect("one without a status");
+    let patch = json!({"spec": {"description": "changed"}});
+    let changed = runtime.block_on(call(client, "PATCH", &path(at), &patch)).unwrap();
+    let begun = Instant::now();
+    wait::until("the status of a change", SYNC, || {
+        (read(at)["status"]["observedGeneration"] == changed["metadata"]["generation"]).then_some(())
+    })
+    .unwrap();
+    let took = begun.elapsed();
+    let waiting = replica.metric("fairlead_control_statuses_waiting").unwrap();
+    println!("a change has its status after {took:.1?}, while {waiting} others wait for theirs");
+    assert!(waiting > 0.0, "all statuses were there already: this shows nothing");
+    took
+}
+
 /// How long each change takes from the API server's answer until the feed has it.
 fn propagation(
     runtime: &tokio::runtime::Runtime,
@@ -149,7 +179,8 @@ fn propagation(
 fn a_large_installation_is_read_fast_in_little_memory_and_followed_at_once() {
     let size = Size::wanted();
     let mesh = mesh().unwrap();
-    let fleet = Fleet::new(mesh, "scale").unwrap();
+    let mut fleet = Fleet::new(mesh, "scale").unwrap();
+    fleet.statuses = json!({ "perSecond": size.statuses });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build().unwrap();
     let client = runtime.block_on(admin(mesh.kubeconfig()));
 
@@ -185,6 +216,8 @@ fn a_large_installation_is_read_fast_in_little_memory_and_followed_at_once() {
     })
     .unwrap_or_else(|error| panic!("{error}\n{}", replica.log()));
     println!("a control plane serves after {:.1?} in {}", begun.elapsed(), told(&replica));
+    let served = Instant::now();
+    let status = status_of_a_change(&runtime, &client, &replica, size.applications);
     let tls = fleet.tls(&fleet.gateway().unwrap()).unwrap();
     let one = size.applications / 2;
 
@@ -207,11 +240,20 @@ fn a_large_installation_is_read_fast_in_little_memory_and_followed_at_once() {
     println!(
         "a changed Application is in the feed after p50 {p50_application:.1?}, p99 {p99_application:.1?}"
     );
+    wait::until("all statuses", SYNC, || {
+        (replica.metric("fairlead_control_statuses_waiting").unwrap() == 0.0).then_some(())
+    })
+    .unwrap();
+    let statuses = served.elapsed();
+    println!("all statuses are written {statuses:.1?} after the control plane served");
     let after = memory(&replica);
     println!("control plane after {} changes: {}", size.changes * 2, told(&replica));
     for (name, bytes) in mesh.memory().unwrap() {
         println!("{name}: {} MiB", bytes / MIB);
     }
+    assert!(status <= STATUS, "{status:?}");
+    let least = Duration::from_secs(size.applications as u64 / u64::from(size.statuses));
+    assert!(statuses >= least.mul_f64(0.9), "faster than the limit: {statuses:?}");
     assert!(idle_memory <= size.idle, "idle: {} MiB", idle_memory / MIB);
     assert!(after <= size.memory, "{} MiB", after / MIB);
     assert!(p99 <= size.propagation && p99_application <= size.propagation, "{p99:?}, {p99_application:?}");

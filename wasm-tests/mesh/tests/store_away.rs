@@ -4,53 +4,17 @@
 
 #[path = "store/cluster.rs"]
 mod cluster;
+#[path = "store/way.rs"]
+mod way;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use cluster::{
     APPLICATIONS, Counter, Listener, admin, application, config, delete, install, log, namespace, put,
     secret, secrets,
 };
 use fairlead_mesh::mesh;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-};
-
-/// The way to the API server, which can be cut while the server goes on.
-struct Way {
-    address: SocketAddr,
-    open: watch::Sender<bool>,
-    _tasks: JoinSet<()>,
-}
-
-impl Way {
-    async fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (open, opened) = watch::channel(true);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            loop {
-                let (mut near, _) = listener.accept().await.unwrap();
-                let mut opened = opened.clone();
-                tokio::spawn(async move {
-                    let both = async {
-                        let mut far = TcpStream::connect(server).await?;
-                        tokio::io::copy_bidirectional(&mut near, &mut far).await
-                    };
-                    tokio::select! {
-                        _ = opened.wait_for(|open| !open) => {}
-                        // It ends as one of them ends.
-                        _ = both => {}
-                    }
-                });
-            }
-        });
-        Self { address, open, _tasks: tasks }
-    }
-}
+use way::{State, Way};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_vanished_while_the_api_server_was_away_is_gone_and_nothing_is_asked_for_twice() {
@@ -65,21 +29,19 @@ async fn what_vanished_while_the_api_server_was_away_is_gone_and_nothing_is_aske
         put(&client, &there, &secret(&key, &format!("canary-{number}"))).await;
         put(&client, APPLICATIONS, &application(&format!("away-{number}"), &[&key])).await;
     }
-    let way = Way::to(SocketAddr::from((mesh.host(), mesh.api_port()))).await;
+    let way = Way::to(mesh).await;
     let counter = Counter::default();
-    let mut throughway = config(mesh.kubeconfig()).await;
-    throughway.tls_server_name = throughway.cluster_url.host().map(str::to_owned);
-    throughway.cluster_url = format!("https://{}", way.address).parse().unwrap();
-    let mut store = Listener::new(counter.client(throughway), &["away", "away-too"]);
+    let client_of_ours = counter.client(way.config(mesh.kubeconfig()).await);
+    let mut store = Listener::new(client_of_ours, &["away", "away-too"]);
     store.begin().await;
     assert_eq!((store.objects.len(), store.said), (40, 40));
     counter.take();
 
     // A short loss: the watch goes on where it was.
-    way.open.send_replace(false);
+    way.is(State::Cut);
     put(&client, &there, &secret("key-0", "canary-changed")).await;
     delete(&client, APPLICATIONS, "away-1").await;
-    way.open.send_replace(true);
+    way.is(State::Open);
     store
         .wait("what happened meanwhile", |store| {
             store.objects["Secret/away/key-0"] == "canary-changed" && !store.has("Application/away-1")
@@ -90,7 +52,7 @@ async fn what_vanished_while_the_api_server_was_away_is_gone_and_nothing_is_aske
     assert!(requests.gets <= 3 && requests.watches <= 12, "{requests:?}");
 
     // A long one: what is known stays, and the tries become rare.
-    way.open.send_replace(false);
+    way.is(State::Cut);
     store.wait("the problem", |store| store.problems.len() >= 3).await;
     assert!(
         store.problems.iter().all(|problem| problem.reason.contains("cannot be reached")),
@@ -107,7 +69,7 @@ async fn what_vanished_while_the_api_server_was_away_is_gone_and_nothing_is_aske
     mesh.api_server().start_again().unwrap();
     let away = counter.take();
     assert!(away.watches <= 60 && away.lists == 0 && away.gets == 0, "{away:?}");
-    way.open.send_replace(true);
+    way.is(State::Open);
     store
         .wait("what happened meanwhile", |store| {
             store.objects["Secret/away/key-2"] == "canary-later"

@@ -37,6 +37,8 @@ pub use machine::{ENTERED, ENTERED_AS_ROOT, ENTERED_AS_USER, EXTERNAL, HOST, set
 pub use names::Names;
 pub use pod::{Pod, Ran};
 
+use serde_json::Value;
+
 use crate::{Result, canary::Source, error::Doing as _, process};
 use pki::Pki;
 use state::State;
@@ -210,6 +212,21 @@ impl Mesh {
             .collect()
     }
 
+    /// What a client at this address asked the API server to change so far, refused or not: `verb resource namespace/name`,
+    /// in order, each once for each time.
+    ///
+    /// # Errors
+    /// The API server's notes cannot be read.
+    pub fn changes_from(&self, client: Ipv4Addr) -> Result<Vec<String>> {
+        let file = self.state.path().join(api_server::AUDIT);
+        let notes = std::fs::read_to_string(&file).doing(file.display())?;
+        // The last line may still be on its way.
+        let events = notes.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let client = client.to_string();
+        let from = |event: &Value| event.pointer("/sourceIPs/0").and_then(Value::as_str) == Some(&*client);
+        Ok(events.filter(from).map(|event| change(&event)).collect())
+    }
+
     /// Port of the API server at [`host`](Self::host).
     #[must_use]
     pub fn api_port(&self) -> u16 {
@@ -221,6 +238,16 @@ impl Mesh {
     pub fn host(&self) -> Ipv4Addr {
         HOST
     }
+}
+
+/// One line of [`Mesh::changes_from`].
+fn change(event: &Value) -> String {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let [verb, resource, subresource, namespace, name] =
+        ["/verb", "/objectRef/resource", "/objectRef/subresource", "/objectRef/namespace", "/objectRef/name"]
+            .map(text);
+    let separator = if subresource.is_empty() { "" } else { "/" };
+    format!("{verb} {resource}{separator}{subresource} {namespace}/{name}")
 }
 
 /// A program or file in `FAIRLEAD_MESH_TOOLS`.

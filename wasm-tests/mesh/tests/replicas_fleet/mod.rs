@@ -43,7 +43,10 @@ pub struct Fleet {
     pub namespace: String,
     /// The root that the replicas take for Istio's.
     pub root: Authority,
-    lease: Value,
+    /// How long one leads, as the configuration says it.
+    pub lease: Value,
+    /// How fast statuses are written, as the configuration says it.
+    pub statuses: Value,
     started: AtomicUsize,
 }
 
@@ -61,6 +64,7 @@ impl Fleet {
             namespace: namespace.to_owned(),
             root: Authority::new("mesh root")?,
             lease: json!({ "duration": "6s", "renew": "1s" }),
+            statuses: json!({}),
             started: AtomicUsize::new(0),
         };
         for name in [namespace, &fleet.egress(), "kyma-integration", "kyma-system"] {
@@ -124,6 +128,7 @@ impl Fleet {
                 "kubeconfig": KUBECONFIG,
                 "namespace": self.namespace,
                 "lease": self.lease,
+                "statuses": self.statuses,
                 "istioRoot": { "configMap": "mesh-root" },
                 "module": { "url": format!("http://{}:8080/module", pod.address()) },
                 "control": { "host": pod.address().to_string() },

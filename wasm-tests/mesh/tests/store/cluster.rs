@@ -15,7 +15,7 @@ use fairlead_resources::Object;
 use http::Request;
 use kube::{
     Client, Config,
-    client::{Body, ClientBuilder},
+    client::Body,
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
@@ -268,9 +268,9 @@ impl Counter {
         }
     }
 
-    /// A client that is counted.
+    /// The control plane's client, counted.
     pub(crate) fn client(&self, config: Config) -> Client {
-        ClientBuilder::try_from(config).unwrap().with_layer(self).build()
+        fairlead::kubernetes::client::builder(config).unwrap().with_layer(self).build()
     }
 }
 

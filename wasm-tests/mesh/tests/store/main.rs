@@ -5,3 +5,5 @@
 mod cluster;
 mod objects;
 mod rights;
+mod silence;
+mod way;

@@ -1,4 +1,5 @@
-//! kube-apiserver with RBAC and without the controllers that a cluster has beside it.
+//! kube-apiserver with RBAC and without the controllers that a cluster has beside it. Whatever changes an object is noted in
+//! a file, without contents.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -6,14 +7,20 @@ use std::{
 };
 
 use super::{HOST, component::Component, etcd, pki::Pki, state::State, tool};
+use serde_json::{Value, json};
+
 use crate::{
     Result,
+    error::Doing as _,
     http::{self, Request, Tls},
     process::Process,
 };
 
 /// Where it serves.
 pub(super) const PORT: u16 = 6443;
+
+/// Its notes, an event a line.
+pub(super) const AUDIT: &str = "audit.log";
 
 pub(super) fn start(state: &State, pki: &Pki) -> Result<Component> {
     let ((certificate, key), (signing, proving)) = (&pki.server, &pki.tokens);
@@ -31,7 +38,11 @@ pub(super) fn start(state: &State, pki: &Pki) -> Result<Component> {
     ]
     .map(OsString::from)
     .to_vec();
+    let policy = state.path().join("audit-policy.json");
+    std::fs::write(&policy, audit_policy().to_string()).doing(policy.display())?;
     for (name, file) in [
+        ("--audit-policy-file", &policy),
+        ("--audit-log-path", &state.path().join(AUDIT)),
         ("--client-ca-file", &pki.authority_file),
         ("--tls-cert-file", certificate),
         ("--tls-private-key-file", key),
@@ -50,4 +61,12 @@ pub(super) fn start(state: &State, pki: &Pki) -> Result<Component> {
     // A quarter less CPU time until it has read Istio's definitions, for some memory that a short life never fills.
     let environment = [("GOGC", OsStr::new("400"))];
     Component::start("kube-apiserver", move || Process::start(&program, &arguments, &environment), ready)
+}
+
+fn audit_policy() -> Value {
+    let changes = ["create", "update", "patch", "delete", "deletecollection"];
+    json!({
+        "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "omitManagedFields": true,
+        "rules": [{ "level": "Metadata", "verbs": changes }, { "level": "None" }],
+    })
 }

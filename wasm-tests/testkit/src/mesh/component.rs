@@ -92,10 +92,30 @@ impl Component {
     /// # Errors
     /// It has not ended after `limit`.
     pub fn stop(&self, limit: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::TERM)?;
+        wait::until(&format!("the end of {}", self.name), limit, || self.ended())
+    }
+
+    /// Stops it without ending it: its connections stay open, and it answers nobody until [`thaw`](Self::thaw).
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn freeze(&self) -> Result {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on where it was.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn thaw(&self) -> Result {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result {
         let id = i32::try_from(self.id()?).ok().and_then(Pid::from_raw);
         let id = id.ok_or_else(|| Error::new("no process id"))?;
-        kill_process(id, Signal::TERM).doing(format!("cannot signal {}", self.name))?;
-        wait::until(&format!("the end of {}", self.name), limit, || self.ended())
+        kill_process(id, signal).doing(format!("cannot signal {}", self.name))
     }
 
     /// Starts it again, where it was, and waits until it is ready.
