@@ -3,15 +3,15 @@
 //! The control plane reads a Secret's fields with [`parameters`] and makes the value of a Basic credential with
 //! [`basic`]; the feed carries the results; the egress pipeline applies them with [`absent`] and [`query`].
 //!
-//! Grants need nothing here yet: the pipeline copies an `Authorization` value that the broker made. What comes with
-//! #6 takes its place beside these modules, as states without I/O that the pipeline drives: `csrf` (token and cookies of an
-//! entry's session, merged into `X-csrf-token` and `Cookie`, AG §9) and `replay` (which answers reject *our* grant,
-//! what may be sent again, and within which budget; design decision 10).
+//! [`csrf`] merges a session's token and cookies into a request (AG §9); [`rejection`] says which answers reject our
+//! grant, and which requests may be sent again (AG §11). Both are without state: the engine keeps grants and requests.
 
 mod basic;
+pub mod csrf;
 mod headers;
 pub mod parameters;
 pub mod query;
+pub mod rejection;
 
 pub use basic::basic;
 pub use headers::{absent, applies};

@@ -1,7 +1,7 @@
 //! The egress pipeline: a caller's request in, the target's request out (AG §2–§10).
 //!
 //! Order of decisions: host ours? → path (E1) → view there? → key known (E2, E3), precomputed refusal (E4–E19) →
-//! rest of the path (decision 20) → credential (may wait for a grant) → headers. An old view is still used: a lost
+//! bulkhead → rest of the path (decision 20) → credential and CSRF session (may wait for a grant each) → headers. An old view is still used: a lost
 //! control plane changes nothing (design decision 7).
 //!
 //! Left to the host, natively: `User-Agent` is not invented, `X-Forwarded-For` appended, hop-by-hop headers end,
@@ -29,18 +29,39 @@ mod request;
 mod target;
 
 use request::Seen;
+pub(crate) use target::prepared_again;
 
 /// The egress pipeline of one plugin instance.
 #[derive(Debug)]
 pub struct Pipeline {
     ours: Ours,
+    limits: target::Limits,
+    replay_answer_bytes: u32,
+    headers_timeout_ms: u32,
 }
 
 impl Pipeline {
     /// The pipeline for this configuration.
     #[must_use]
     pub fn new(config: &PluginConfig) -> Self {
-        Self { ours: Ours::new(config) }
+        Self {
+            ours: Ours::new(config),
+            limits: target::Limits { replay_bytes: config.replay_bytes, concurrency: config.concurrency },
+            replay_answer_bytes: config.replay_answer_bytes,
+            headers_timeout_ms: config.headers_timeout_ms,
+        }
+    }
+
+    /// The largest answer to a request that is sent again, bytes.
+    #[must_use]
+    pub fn replay_answer_bytes(&self) -> u32 {
+        self.replay_answer_bytes
+    }
+
+    /// Milliseconds until response headers where a route does not say; 0 for no limit.
+    #[must_use]
+    pub fn headers_timeout_ms(&self) -> u32 {
+        self.headers_timeout_ms
     }
 
     /// Decides on a request. `table` is absent while no complete view is there.
@@ -66,10 +87,10 @@ impl Pipeline {
         let Some(entry) = table.get(split.key) else { return Step::Answer(refusals::unknown(&split)) };
         match &**entry {
             Egress::Refusal(refusal) => Step::Answer(refusal.clone()),
-            Egress::Route(route) => target::forward(headers, seen, &split, entry, route, grants),
+            Egress::Route(route) => target::forward(headers, seen, &split, entry, route, grants, self.limits),
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,37 +1,38 @@
-//! Grants that this VM holds: asked for on demand, refreshed ahead while in use, one call an id at a time.
+//! Grants that this VM holds: asked for on demand, refreshed ahead while in use, renewed when a target rejects one; one
+//! call an id at a time.
 //!
-//! The shell sends the calls of `GrantTable::calls` and brings what came back to `GrantTable::answered`; pipelines
+//! The shell sends the calls of `GrantTable::due` and brings what came back to `GrantTable::answered`; pipelines
 //! look into [`GrantTable::at`]. What other VMs of the process hold is looked up before a call
 //! ([`SharedData`]). Contract: [`fairlead_wire::grant`].
+//!
+//! A grant that a target rejected is given to other requests until a newer one is there: a target that rejects what is
+//! asked of it must not make all wait who ask for something else.
 
+mod entry;
 mod shared;
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-};
+use std::{cell::RefCell, fmt};
 
+use fairlead_credential_injector::csrf::is_header_value;
 use fairlead_wire::{
-    Refusal,
-    grant::{GrantAnswer, GrantRequest, Granted, PATH, WAIT_MS},
+    Reason, Refusal,
+    grant::{GrantAnswer, GrantRequest, PATH, WAIT_MS},
     json,
 };
 use hashbrown::HashMap;
 
 use crate::{
-    call::{Answer, Backoff, Call},
+    call::{Answer, Call},
     snapshot::{GrantState, Grants, KeyHash},
 };
+use entry::{Entry, Held};
 
 pub use shared::SharedData;
-
-/// A grant can be used at least this long after it came: who waited for it gets it, however short its life is.
-const LEAST_LIFE_MS: u64 = 500;
 
 /// The grants of one VM by id.
 pub struct GrantTable {
     entries: HashMap<Box<str>, Entry, KeyHash>,
-    /// Ids to ask for, each at most once ([`Entry::queued`]).
+    /// Ids to ask for, each at most once.
     queue: RefCell<Vec<Box<str>>>,
     /// Of them those whose call has failed and is not due yet: apart, so that requests do not ask for the time.
     later: Vec<Box<str>>,
@@ -47,27 +48,12 @@ pub(crate) struct Due {
     pub(crate) found: Vec<Box<str>>,
 }
 
-struct Entry {
-    held: Option<Held>,
-    queued: Cell<bool>,
-    in_flight: bool,
-    not_before: u64,
-    backoff: Backoff,
-}
-
-struct Held {
-    authorization: Box<[u8]>,
-    serial: u64,
-    refresh_at: u64,
-    expires_at: u64,
-}
-
 /// What an answer means to the requests that wait for the grant.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is there.
+    /// It is there; who waits for a newer one looks whether this is.
     Ready,
-    /// They are answered with this.
+    /// They are answered with this; those that wait for a newer one only, where an older one is good.
     Refused(Refusal),
     /// The record that named it is out of date.
     Unknown,
@@ -87,7 +73,7 @@ impl GrantTable {
         GrantsAt { table: self, now_ms }
     }
 
-    /// Whether `GrantTable::calls` may have something to do.
+    /// Whether `GrantTable::due` may have something to do.
     #[must_use]
     pub fn has_queue(&self) -> bool {
         !self.queue.borrow().is_empty()
@@ -96,17 +82,22 @@ impl GrantTable {
     /// A request waits for this grant.
     pub(crate) fn want(&mut self, id: &str) {
         let seed = self.seed;
-        let entry = match self.entries.get_mut(id) {
-            Some(entry) => entry,
-            None => self.entries.entry(id.into()).or_insert_with(|| Entry {
-                held: None,
-                queued: Cell::new(false),
-                in_flight: false,
-                not_before: 0,
-                backoff: Backoff::new(seed),
-            }),
-        };
+        entry(&mut self.entries, seed, id).enqueue(id, &self.queue);
+    }
+
+    /// A target rejected the grant of `serial`: a newer one is asked for, unless it is there already.
+    ///
+    /// # Errors
+    /// None was given a moment ago, and that is why.
+    pub(crate) fn reject(&mut self, id: &str, serial: u64, now_ms: u64) -> Result<(), Refusal> {
+        let seed = self.seed;
+        let entry = entry(&mut self.entries, seed, id);
+        if entry.has_newer(serial, now_ms) {
+            return Ok(());
+        }
+        entry.reject(serial, now_ms)?;
         entry.enqueue(id, &self.queue);
+        Ok(())
     }
 
     /// What to do now about the ids that were asked for.
@@ -115,20 +106,21 @@ impl GrantTable {
         let later = std::mem::take(&mut self.later);
         for id in later.into_iter().chain(self.queue.take()) {
             let Some(entry) = self.entries.get_mut(&*id) else { continue };
-            if !entry.in_flight && now_ms < entry.not_before {
+            if !entry.is_asked_for() && now_ms < entry.not_before() {
                 self.later.push(id);
                 continue;
             }
-            entry.queued.set(false);
-            if entry.in_flight {
+            entry.unqueue();
+            if entry.is_asked_for() {
                 continue;
             }
-            if let Some(held) = shared::better(shared, &id, entry.held.as_ref(), now_ms) {
+            let floor = entry.floor(now_ms);
+            if let Some(held) = shared::better(shared, &id, entry.held(), floor, now_ms) {
                 entry.hold(held);
                 due.found.push(id);
             } else {
-                entry.in_flight = true;
-                let call = call(&id, entry.rejected(now_ms));
+                entry.ask(floor);
+                let call = call(&id, floor);
                 due.calls.push((id, call));
             }
         }
@@ -146,34 +138,34 @@ impl GrantTable {
     ) -> Outcome {
         // Dropped meanwhile, with its record: who waits is to look again.
         let Some(entry) = self.entries.get_mut(id) else { return Outcome::Ready };
-        entry.in_flight = false;
-        let outcome = match read(answer) {
-            Some(GrantAnswer::Granted(granted)) => {
-                entry.hold(Held::new(granted, now_ms));
-                Outcome::Ready
-            }
-            Some(GrantAnswer::Refused(refusal)) => {
-                // The broker bounds how often the endpoint is asked; a refresh that failed waits all the same.
-                entry.not_before = entry.backoff.failed(now_ms);
-                if !entry.is_good(now_ms) {
-                    entry.not_before = 0;
-                    entry.held = None;
+        let asked = entry.end_call();
+        let outcome = match read(answer, now_ms) {
+            Some(Ok(held)) => match entry.take(held, asked) {
+                entry::Taken::Newer => Outcome::Ready,
+                // It was not what this call asked for.
+                entry::Taken::AskAgain => {
+                    entry.enqueue(id, &self.queue);
+                    Outcome::Ready
                 }
-                Outcome::Refused(refusal)
-            }
-            Some(GrantAnswer::Unknown) => {
-                entry.held = None;
+                entry::Taken::NotNewer => {
+                    let text = "no newer access token was given";
+                    Outcome::Refused(entry.deny(Refusal::retry(Reason::GrantLimited, 1, text), now_ms))
+                }
+            },
+            Some(Err(GrantAnswer::Refused(refusal))) => Outcome::Refused(entry.deny(refusal, now_ms)),
+            Some(Err(_)) => {
+                entry.drop_held();
                 Outcome::Unknown
             }
             None => {
-                entry.not_before = entry.backoff.failed(now_ms);
+                entry.lost(now_ms);
                 if waited {
                     entry.enqueue(id, &self.queue);
                 }
                 Outcome::Retry
             }
         };
-        if !needed || (entry.held.is_none() && !entry.queued.get()) {
+        if !needed || entry.is_idle() {
             self.entries.remove(id);
         }
         outcome
@@ -182,10 +174,10 @@ impl GrantTable {
     /// The call was never answered because its sender is gone: asked again at once if a request waits.
     pub(crate) fn abandoned(&mut self, id: &str, waited: bool) {
         if let Some(entry) = self.entries.get_mut(id) {
-            entry.in_flight = false;
+            entry.end_call();
             if waited {
                 entry.enqueue(id, &self.queue);
-            } else if entry.held.is_none() {
+            } else if entry.is_idle() {
                 self.entries.remove(id);
             }
         }
@@ -193,7 +185,7 @@ impl GrantTable {
 
     /// Shows the other VMs what came for `id`.
     pub(crate) fn publish(&self, id: &str, now_ms: u64, shared: &dyn SharedData) {
-        if let Some(held) = self.entries.get(id).and_then(|entry| entry.held.as_ref()) {
+        if let Some(held) = self.entries.get(id).and_then(Entry::held) {
             shared::publish(shared, id, held, now_ms);
         }
     }
@@ -208,7 +200,7 @@ impl GrantTable {
     /// How many grants are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.values().filter(|entry| entry.held.is_some()).count()
+        self.entries.values().filter(|entry| entry.held().is_some()).count()
     }
 
     /// Whether none is held.
@@ -225,45 +217,9 @@ impl fmt::Debug for GrantTable {
     }
 }
 
-impl Entry {
-    fn enqueue(&self, id: &str, queue: &RefCell<Vec<Box<str>>>) {
-        if !self.in_flight && !self.queued.replace(true) {
-            queue.borrow_mut().push(id.into());
-        }
-    }
-
-    fn hold(&mut self, held: Held) {
-        self.backoff.succeeded();
-        self.not_before = 0;
-        self.held = Some(held);
-    }
-
-    fn is_good(&self, now_ms: u64) -> bool {
-        self.held.as_ref().is_some_and(|held| held.is_good(now_ms))
-    }
-
-    /// The serial that must not come again: that of a grant which cannot be used any longer.
-    fn rejected(&self, now_ms: u64) -> Option<u64> {
-        self.held.as_ref().filter(|held| !held.is_good(now_ms)).map(|held| held.serial)
-    }
-}
-
-impl Held {
-    fn new(granted: Granted, now_ms: u64) -> Self {
-        let at = |after: Option<u64>| {
-            after.map_or(u64::MAX, |after| now_ms.saturating_add(after.max(LEAST_LIFE_MS)))
-        };
-        Self {
-            authorization: granted.authorization.into_bytes().into(),
-            serial: granted.serial,
-            refresh_at: at(granted.refresh_ms),
-            expires_at: at(granted.expires_ms),
-        }
-    }
-
-    fn is_good(&self, now_ms: u64) -> bool {
-        now_ms < self.expires_at
-    }
+/// The entry of `id`, made if it is not there.
+fn entry<'e>(entries: &'e mut HashMap<Box<str>, Entry, KeyHash>, seed: u64, id: &str) -> &'e mut Entry {
+    entries.entry(id.into()).or_insert_with(|| Entry::new(seed))
 }
 
 /// The grants at one moment.
@@ -276,14 +232,14 @@ pub struct GrantsAt<'t> {
 impl Grants for GrantsAt<'_> {
     fn grant(&self, id: &str) -> GrantState<'_> {
         let Some(entry) = self.table.entries.get(id) else { return GrantState::Missing };
-        match &entry.held {
-            Some(held) if held.is_good(self.now_ms) => {
-                if self.now_ms >= held.refresh_at && self.now_ms >= entry.not_before {
+        match entry.held().filter(|held| held.is_good(self.now_ms)) {
+            Some(held) => {
+                if self.now_ms >= held.refresh_at && self.now_ms >= entry.not_before() {
                     entry.enqueue(id, &self.table.queue);
                 }
-                GrantState::Ready(&held.authorization)
+                GrantState::Ready(&held.grant)
             }
-            _ => GrantState::Missing,
+            None => GrantState::Missing,
         }
     }
 }
@@ -302,18 +258,13 @@ fn call(id: &str, rejected: Option<u64>) -> Call {
     }
 }
 
-/// None for what says nothing about the grant. A value that no header can carry is no grant either.
-fn read(answer: Answer<'_>) -> Option<GrantAnswer> {
+/// A grant, or what was said instead; none for what says nothing. A value that no header can carry is no grant either.
+fn read(answer: Answer<'_>, now_ms: u64) -> Option<Result<Held, GrantAnswer>> {
     let Answer::Served { status: 200, body } = answer else { return None };
-    let answer = json::read_grant(body).ok()?;
-    match &answer {
-        GrantAnswer::Granted(granted) if !is_header_value(granted.authorization.as_bytes()) => None,
-        _ => Some(answer),
+    match json::read_grant(body).ok()? {
+        GrantAnswer::Granted(granted) => Held::new(granted, now_ms).map(Ok),
+        other => Some(Err(other)),
     }
-}
-
-fn is_header_value(bytes: &[u8]) -> bool {
-    !bytes.iter().any(|&b| (b < b' ' && b != b'\t') || b == 0x7f)
 }
 
 #[cfg(test)]

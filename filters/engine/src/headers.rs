@@ -91,14 +91,16 @@ fn lengths(pair: [u8; 8]) -> (u32, u32) {
     (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]))
 }
 
-/// Serialises lines as the host does; for tests of whatever reads a [`HeaderBlock`].
-#[cfg(test)]
-pub(crate) fn serialise<N: AsRef<[u8]>, V: AsRef<[u8]>>(lines: &[(N, V)]) -> Vec<u8> {
-    let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
-    let mut out = u32::try_from(lines.len()).unwrap().to_le_bytes().to_vec();
+/// Serialises lines as the host does.
+#[must_use]
+pub fn serialise<N: AsRef<[u8]>, V: AsRef<[u8]>>(lines: &[(N, V)]) -> Vec<u8> {
+    // What is longer than that does not fit into the memory of a VM.
+    let len = |len: usize| u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
+    let mut out = Vec::with_capacity(256);
+    out.extend(len(lines.len()));
     for (name, value) in lines {
-        out.extend(len(name.as_ref()));
-        out.extend(len(value.as_ref()));
+        out.extend(len(name.as_ref().len()));
+        out.extend(len(value.as_ref().len()));
     }
     for (name, value) in lines {
         for part in [name.as_ref(), value.as_ref()] {

@@ -24,6 +24,7 @@ use crate::{
     connection::Connection,
     headers::HeaderBlock,
     ours::{Ours, host_of},
+    replay::Used,
     response::Exchange,
     snapshot::Table,
     step::{Forward, Op, Step, WaitFor},
@@ -114,7 +115,11 @@ impl Pipeline {
         if !path::destination(&mut buffer, &parts, sink) {
             return Err(answer(refusals::unknown_path()));
         }
-        Ok(Step::Forward(forward(seen.removals, sink, Exchange::new(buffer, name.len(), None))))
+        Ok(Step::Forward(forward(
+            seen.removals,
+            sink,
+            Exchange::new(buffer, name.len(), None, Used::default()),
+        )))
     }
 
     fn identify<'a>(
@@ -207,7 +212,7 @@ fn forward<'a>(removals: Vec<Op<'a>>, sink: &'a Sink, exchange: Exchange) -> For
     ops.push(Op::Remove(XFCC));
     ops.push(Op::Set(b":authority", Cow::Borrowed(sink.authority.as_bytes())));
     ops.push(Op::Set(PROFILE.as_bytes(), Cow::Borrowed(sink.profile.as_bytes())));
-    Forward { ops, exchange }
+    Forward { ops, exchange, permit: None, keep: None }
 }
 
 #[cfg(test)]

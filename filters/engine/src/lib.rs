@@ -1,5 +1,6 @@
 //! Stages composed into state machines: pure, driven by the plugin, tested without a host.
 
+pub mod bulkhead;
 pub mod call;
 pub mod connection;
 pub mod egress;
@@ -8,6 +9,7 @@ pub mod grants;
 pub mod headers;
 pub mod ingress;
 mod ours;
+pub mod replay;
 pub mod response;
 pub mod snapshot;
 pub mod step;

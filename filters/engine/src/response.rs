@@ -12,6 +12,7 @@ use fairlead_app_router::{Sent, has_location, location};
 use fairlead_wire::header;
 
 use crate::{
+    replay::Used,
     snapshot::{Egress, Route},
     step::Op,
 };
@@ -32,12 +33,18 @@ pub struct Exchange {
     key_len: usize,
     /// Absent on ingress: `Location` is not rewritten there (CV §6).
     egress: Option<Rc<Egress>>,
+    used: Used,
 }
 
 impl Exchange {
     /// `buffer` is the record's key, `key_len` long, then the path as sent.
-    pub(crate) fn new(buffer: Vec<u8>, key_len: usize, egress: Option<Rc<Egress>>) -> Self {
-        Self { buffer, key_len, egress }
+    pub(crate) fn new(buffer: Vec<u8>, key_len: usize, egress: Option<Rc<Egress>>, used: Used) -> Self {
+        Self { buffer, key_len, egress, used }
+    }
+
+    /// The grants that went out with the request.
+    pub(crate) fn used(&self) -> Used {
+        self.used
     }
 
     /// The record's key, also for metrics: `app/service[/entry]` on egress, `app` on ingress.
@@ -85,6 +92,16 @@ impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange").field("key", &String::from_utf8_lossy(self.key())).finish_non_exhaustive()
     }
+}
+
+/// The headers that a `Connection` header of a response names beside itself: they end here (RFC 9110 §7.6.1). `Upgrade`
+/// is left to the codec, which needs it; `close` is no header.
+pub fn named_by_connection(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| {
+        // A pseudo header is no name that could be meant.
+        let left = [&b""[..], b"close", b"upgrade"];
+        !name.contains(&b':') && !left.iter().any(|left| name.eq_ignore_ascii_case(left))
+    })
 }
 
 /// A target's 5xx becomes 502 and says what it was; an answer that Envoy made stays (AG §12).

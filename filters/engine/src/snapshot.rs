@@ -1,16 +1,20 @@
 //! The view in force: tables that requests look into. Filled by the [feed client](crate::feed) from records of the
 //! control plane, read by the pipelines.
 
+mod grant;
 mod hash;
 mod route;
 mod table;
 
+pub use grant::{Grant, GrantState, Grants};
 pub(crate) use hash::KeyHash;
 pub use route::{Egress, Parameter, Route};
 pub(crate) use table::Records;
 pub use table::Table;
 
 use fairlead_wire::feed::{EgressRecord, FeedRecord, IngressRecord, View};
+
+use crate::bulkhead::Calls;
 
 /// What a table holds, compiled from a record when it arrives, so that a request only copies.
 pub trait Entry: Sized {
@@ -26,8 +30,12 @@ pub trait Entry: Sized {
     fn manual(_record: &Self::Record) -> bool {
         false
     }
-    /// The grant that requests to this entry need.
-    fn grant(&self) -> Option<&str> {
+    /// The grants that requests to this entry need.
+    fn grants(&self) -> [Option<&str>; 2] {
+        [None, None]
+    }
+    /// Where calls are counted, if they are: the table puts the Application's count there.
+    fn calls(&mut self) -> Option<&mut Calls> {
         None
     }
 }
@@ -47,9 +55,16 @@ impl Entry for Egress {
         record.manual
     }
 
-    fn grant(&self) -> Option<&str> {
+    fn grants(&self) -> [Option<&str>; 2] {
         match self {
-            Self::Route(route) => route.grant(),
+            Self::Route(route) => route.grants(),
+            Self::Refusal(_) => [None, None],
+        }
+    }
+
+    fn calls(&mut self) -> Option<&mut Calls> {
+        match self {
+            Self::Route(route) => Some(&mut route.calls),
             Self::Refusal(_) => None,
         }
     }
@@ -66,28 +81,4 @@ impl Entry for IngressRecord {
     fn unreadable() -> Self {
         Self { common_names: Vec::new(), organization: None, sink: None }
     }
-}
-
-/// A grant as a pipeline sees it.
-#[derive(Clone, Copy)]
-pub enum GrantState<'a> {
-    /// The complete `Authorization` value.
-    Ready(&'a [u8]),
-    /// Not there: wait for it.
-    Missing,
-}
-
-impl std::fmt::Debug for GrantState<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Ready(_) => "Ready([redacted])",
-            Self::Missing => "Missing",
-        })
-    }
-}
-
-/// Where pipelines find grants.
-pub trait Grants {
-    /// The grant of this id now.
-    fn grant(&self, id: &str) -> GrantState<'_>;
 }

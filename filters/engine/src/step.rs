@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use fairlead_wire::Refusal;
 
-use crate::response::Exchange;
+use crate::{bulkhead::Permit, response::Exchange};
 
 /// What happens to a request next.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub enum WaitFor<'a> {
     Snapshot,
     /// The grant of this id.
     Grant(&'a str),
+    /// A newer grant than the one of this serial, which a target rejected.
+    Newer(&'a str, u64),
 }
 
 /// A request that goes on.
@@ -36,6 +38,10 @@ pub struct Forward<'a> {
     pub(crate) ops: Vec<Op<'a>>,
     /// What the response phase needs.
     pub exchange: Exchange,
+    /// The call's place in its Application's bulkhead, to be kept until the stream has ended; none on ingress.
+    pub permit: Option<Permit>,
+    /// The request may have to be sent again: keep its headers as they are now, and a body of up to so many bytes.
+    pub keep: Option<u32>,
 }
 
 impl Forward<'_> {

@@ -19,6 +19,23 @@ pub(crate) fn kept(name: &str) -> Option<&'static str> {
     KEPT.iter().find(|(set_by_host, _)| *set_by_host == name).map(|(_, kept)| *kept)
 }
 
+/// The header whose caller's value waits under this name.
+pub(crate) fn put_back(kept: &[u8]) -> Option<&'static str> {
+    KEPT.iter().find(|(_, name)| name.as_bytes() == kept).map(|(set_by_host, _)| *set_by_host)
+}
+
+/// Whether a request's header ends at the route to a target, natively or because the plugin had it removed before. For
+/// a request that passes no route.
+pub(crate) fn ends_at_the_route(name: &[u8]) -> bool {
+    REQUEST.iter().any(|row| match row.rule {
+        Rule::Strip | Rule::CallersOnly | Rule::HopByHop => match row.name.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix.as_bytes()),
+            None => name == row.name.as_bytes(),
+        },
+        Rule::Appended | Rule::Consumed => false,
+    })
+}
+
 /// Whether a request's header must not go on from here to a target or sink. Names in [`HOST_ADDED`] are left to
 /// the route: some are on every request, and none of them steers anything.
 #[inline]

@@ -12,11 +12,12 @@ use crate::{
     call::{Answer, Call},
     feed::{self, Client},
     grants::{Due, GrantTable, GrantsAt, Outcome, SharedData},
+    replay::Budget,
     response::Exchange,
-    snapshot::{Entry, Records, Table},
+    snapshot::{Entry, GrantState, Grants as _, Records, Table},
     step::WaitFor,
 };
-use held::{Held, Waits};
+use held::Held;
 
 /// `response.code_details` of the router's answer where the route names a cluster that Envoy does not have.
 pub const CLUSTER_NOT_FOUND: &[u8] = b"cluster_not_found";
@@ -72,6 +73,8 @@ pub struct Session {
     max_held: u32,
     stale_warning_ms: u64,
     stale: bool,
+    replay_budget: u32,
+    budget: Budget,
 }
 
 /// What a call was made for; comes back with its answer.
@@ -90,7 +93,7 @@ pub enum Purpose {
 pub struct Release {
     /// Its context.
     pub context: u32,
-    /// The answer it gets; without one the pipeline is asked again.
+    /// The answer it gets; without one the pipeline, or [the replay](crate::replay), is asked again.
     pub answer: Option<Refusal>,
 }
 
@@ -104,6 +107,8 @@ impl Session {
             max_held: config.max_held,
             stale_warning_ms: config.stale_warning_ms,
             stale: false,
+            replay_budget: config.replay_budget,
+            budget: Budget::new(config.replay_budget),
         }
     }
 
@@ -113,6 +118,17 @@ impl Session {
         self.hold_ms = config.hold_ms;
         self.max_held = config.max_held;
         self.stale_warning_ms = config.stale_warning_ms;
+        if self.replay_budget != config.replay_budget {
+            // What requests have taken from the old one they give back to it.
+            self.replay_budget = config.replay_budget;
+            self.budget = Budget::new(config.replay_budget);
+        }
+    }
+
+    /// What requests that may have to be sent again keep their bodies from.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The feed client, for metrics.
@@ -152,13 +168,23 @@ impl Session {
     pub fn hold(&mut self, context: u32, wait: WaitFor<'_>, now_ms: u64) -> Result<(), Refusal> {
         let limit_ms = match wait {
             WaitFor::Snapshot => self.hold_ms,
-            WaitFor::Grant(_) => WAIT_MS,
+            WaitFor::Grant(_) | WaitFor::Newer(..) => WAIT_MS,
         };
+        // What a target rejected is said even if this request cannot wait.
+        if let WaitFor::Newer(id, serial) = wait {
+            self.grants.reject(id, serial, now_ms)?;
+        }
         self.held.hold(context, wait.into(), now_ms, limit_ms, self.max_held)?;
         if let WaitFor::Grant(id) = wait {
             self.grants.want(id);
         }
         Ok(())
+    }
+
+    /// A target rejected a grant, and no request waits for a newer one. [`Session::calls`] is due afterwards.
+    pub fn rejected(&mut self, id: &str, serial: u64, now_ms: u64) {
+        // Why none is to be had interests nobody.
+        let _ = self.grants.reject(id, serial, now_ms);
     }
 
     /// The stream of `context`, which was paused at some time, has ended.
@@ -174,7 +200,7 @@ impl Session {
         let grants = calls.into_iter().map(|(id, call)| (Purpose::Grant(id), call));
         let mut releases = Vec::new();
         for id in found {
-            releases.append(&mut self.release(&Waits::Grant(id), None));
+            releases.append(&mut self.release_granted(&id, now_ms));
         }
         (feed.into_iter().chain(report).chain(grants).collect(), releases)
     }
@@ -195,10 +221,10 @@ impl Session {
                 for id in table.take_released() {
                     self.grants.drop_grant(&id, shared);
                     // Who waited for it finds another record, or none.
-                    releases.append(&mut self.release(&Waits::Grant(id), None));
+                    releases.append(&mut going_on(self.held.release_granted(&id, u64::MAX), None));
                 }
                 if was_cold && self.feed.is_complete() {
-                    releases.append(&mut self.release(&Waits::Snapshot, None));
+                    releases.append(&mut going_on(self.held.release_cold(), None));
                 }
                 releases
             }
@@ -219,7 +245,7 @@ impl Session {
             Purpose::Feed => self.feed.lost(now_ms),
             Purpose::Report => self.feed.reported(false),
             Purpose::Grant(id) => {
-                let waited = self.held.waits_for(&Waits::Grant(id.clone()));
+                let waited = self.held.waits_for_grant(id);
                 self.grants.answered(id, now_ms, Answer::Lost, waited, true);
             }
         }
@@ -231,7 +257,7 @@ impl Session {
             Purpose::Feed => self.feed.abandoned(),
             Purpose::Report => self.feed.reported(false),
             Purpose::Grant(id) => {
-                let waited = self.held.waits_for(&Waits::Grant(id.clone()));
+                let waited = self.held.waits_for_grant(id);
                 self.grants.abandoned(id, waited);
             }
         }
@@ -267,28 +293,45 @@ impl Session {
         answer: Answer<'_>,
         shared: &dyn SharedData,
     ) -> Vec<Release> {
-        let waits = Waits::Grant(id.into());
-        let waited = self.held.waits_for(&waits);
+        let waited = self.held.waits_for_grant(id);
         match self.grants.answered(id, now_ms, answer, waited, needed) {
             Outcome::Ready => {
                 self.grants.publish(id, now_ms, shared);
-                self.release(&waits, None)
+                self.release_granted(id, now_ms)
             }
-            Outcome::Refused(refusal) => self.release(&waits, Some(&refusal)),
+            Outcome::Refused(refusal) => self.refuse(id, now_ms, &refusal),
             Outcome::Unknown => {
                 self.grants.drop_grant(id, shared);
                 self.feed.hurry();
                 let text = "the access token's configuration is being replaced";
-                self.release(&waits, Some(&Refusal::retry(Reason::GrantUnknown, 1, text)))
+                self.refuse(id, now_ms, &Refusal::retry(Reason::GrantUnknown, 1, text))
             }
             Outcome::Retry => Vec::new(),
         }
     }
 
-    fn release(&mut self, waits: &Waits, answer: Option<&Refusal>) -> Vec<Release> {
-        let released = self.held.release(waits).into_iter();
-        released.map(|context| Release { context, answer: answer.cloned() }).collect()
+    /// Releases those for whom the grant of `id`, as it is now, is what they wait for.
+    fn release_granted(&mut self, id: &str, now_ms: u64) -> Vec<Release> {
+        // One that was dropped with its record ends all waiting.
+        let serial = match self.grants.at(now_ms).grant(id) {
+            GrantState::Ready(grant) => grant.serial,
+            GrantState::Missing => u64::MAX,
+        };
+        going_on(self.held.release_granted(id, serial), None)
     }
+
+    /// No grant of `id`, or no newer one, can be had.
+    fn refuse(&mut self, id: &str, now_ms: u64, refusal: &Refusal) -> Vec<Release> {
+        let mut releases = going_on(self.held.release_newer(id), Some(refusal));
+        let good = matches!(self.grants.at(now_ms).grant(id), GrantState::Ready(_));
+        let others = self.held.release_granted(id, u64::MAX);
+        releases.append(&mut going_on(others, Some(refusal).filter(|_| !good)));
+        releases
+    }
+}
+
+fn going_on(released: Vec<u32>, answer: Option<&Refusal>) -> Vec<Release> {
+    released.into_iter().map(|context| Release { context, answer: answer.cloned() }).collect()
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub(crate) enum Map {
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(crate) enum Buffer {
+    RequestBody = 0,
     CallResponse = 4,
     PluginConfiguration = 7,
 }
@@ -48,8 +49,9 @@ pub(crate) enum Metric {
 
 /// The host's word for success.
 const OK: u32 = 0;
-/// Resuming: the request half of a stream.
+/// The halves of a stream, for resuming.
 const REQUEST: u32 = 0;
+const RESPONSE: u32 = 1;
 /// WASI's clock that never goes back.
 const MONOTONIC: u32 = 1;
 /// `grpc-status` of local answers: none.
@@ -90,6 +92,7 @@ mod host {
             value_len: usize,
         ) -> u32;
         pub(super) fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+        pub(super) fn proxy_set_header_map_pairs(map: u32, pairs: *const u8, len: usize) -> u32;
         pub(super) fn proxy_get_property(
             path: *const u8,
             path_len: usize,
@@ -160,6 +163,13 @@ const KEPT: usize = 64 * 1024;
 
 /// Bytes that the host has written.
 pub(crate) struct Bytes(Vec<u8>);
+
+impl Bytes {
+    /// To keep them: the memory is not used for the next call.
+    pub(crate) fn into_vec(mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
 
 impl Deref for Bytes {
     type Target = [u8];
@@ -275,6 +285,12 @@ pub(crate) fn remove_header(map: Map, name: &[u8]) -> bool {
     unsafe { host::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
 }
 
+/// Replaces all headers by these, serialised. False if the host refused.
+pub(crate) fn replace_headers(map: Map, pairs: &[u8]) -> bool {
+    // SAFETY: pointer and length are those of `pairs`.
+    unsafe { host::proxy_set_header_map_pairs(map as u32, pairs.as_ptr(), pairs.len()) == OK }
+}
+
 /// A property of the stream in effect; the parts of `path` are separated by NUL.
 pub(crate) fn property(path: &str) -> Option<Bytes> {
     // SAFETY: pointer and length are those of `path`, the others are to local variables of `bytes`.
@@ -311,8 +327,14 @@ pub(crate) fn resume_request() {
     unsafe { host::proxy_continue_stream(REQUEST) };
 }
 
-/// Answers the request in effect. `details` becomes `response.code_details`, `headers` are serialised.
-pub(crate) fn answer(status: u16, details: &str, body: &str, headers: &[u8]) {
+/// Lets the paused response in effect go on.
+pub(crate) fn resume_response() {
+    // SAFETY: no pointers.
+    unsafe { host::proxy_continue_stream(RESPONSE) };
+}
+
+/// Answers the request in effect, in the place of a held response too. `details` becomes `response.code_details`, `headers` are serialised.
+pub(crate) fn answer(status: u16, details: &str, body: &[u8], headers: &[u8]) {
     // SAFETY: pointers and lengths are those of `details`, `body` and `headers`.
     unsafe {
         host::proxy_send_local_response(

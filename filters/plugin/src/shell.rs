@@ -7,11 +7,14 @@
 
 mod core;
 mod host;
+mod replay;
 mod request;
+mod response;
 
 use std::cell::{Cell, RefCell};
 
 use fairlead_engine::{
+    bulkhead::Permit,
     egress, ingress,
     response::Exchange,
     snapshot::Egress,
@@ -30,7 +33,8 @@ use crate::{
     metrics::Metrics,
 };
 
-pub(crate) use request::{on_request_headers, on_response_headers};
+pub(crate) use request::{on_request_body, on_request_headers};
+pub(crate) use response::on_response_headers;
 
 /// How often time is looked at, milliseconds: bounds how late a request is given up or a call repeated.
 const TICK_MS: u32 = 200;
@@ -57,6 +61,18 @@ struct Stream {
     exchange: Option<Exchange>,
     /// It was paused, so that the core knows it.
     held: bool,
+    /// The request has no body.
+    ended: bool,
+    /// Its place in the Application's bulkhead, until the stream has ended.
+    permit: Option<Permit>,
+    /// It may have to be sent again.
+    replay: Option<Box<replay::Held>>,
+}
+
+impl Stream {
+    fn new(root: u32) -> Self {
+        Self { root, exchange: None, held: false, ended: false, permit: None, replay: None }
+    }
 }
 
 type Streams = HashMap<u32, Stream, std::hash::BuildHasherDefault<ContextHasher>>;
@@ -161,7 +177,7 @@ fn configuration(size: usize) -> Option<PluginConfig> {
 }
 
 pub(crate) fn on_stream(context: u32, root: u32) {
-    with_streams(|streams| streams.insert(context, Stream { root, exchange: None, held: false }));
+    with_streams(|streams| streams.insert(context, Stream::new(root)));
 }
 
 pub(crate) fn on_tick(root: u32) {
@@ -177,14 +193,18 @@ pub(crate) fn on_tick(root: u32) {
     release(root, releases.unwrap_or_default());
 }
 
-pub(crate) fn on_call_response(root: u32, token: u32, body_size: usize) {
+pub(crate) fn on_call_response(context: u32, token: u32, headers: u32, body_size: usize) {
+    // Streams send one call at most.
+    if with_streams(|streams| streams.contains_key(&context)) == Some(true) {
+        return replay::answered(context, headers, body_size);
+    }
     let now = now_ms();
     let releases = with_state(|state| {
         let State { egress, ingress, metrics, .. } = state;
         let found = egress.iter_mut().find_map(|core| core.answered(token, body_size, now, metrics));
         found.or_else(|| ingress.iter_mut().find_map(|core| core.answered(token, body_size, now, metrics)))
     });
-    release(root, releases.flatten().unwrap_or_default());
+    release(context, releases.flatten().unwrap_or_default());
 }
 
 /// A stream or a plugin instance has ended.
@@ -216,7 +236,12 @@ fn release(event: u32, releases: Vec<Release>) {
         return;
     }
     for Release { context, answer } in releases {
-        if abi::focus(context) {
+        if !abi::focus(context) {
+            continue;
+        }
+        if replay::holds_response(context) {
+            replay::go_on(context, answer);
+        } else {
             request::go_on(context, answer);
         }
     }

@@ -12,6 +12,12 @@ pub(super) fn path(error: PathError) -> Refusal {
     Refusal::json(400, reason, "failed to extract API Identifier from path")
 }
 
+/// The Application's bulkhead is full.
+pub(super) fn concurrency() -> Refusal {
+    let text = "too many calls of this application are in progress";
+    Refusal::retry(Reason::ConcurrencyLimited, 1, text)
+}
+
 /// The rest of the path cannot be sent (decision 20).
 pub(super) fn rest(error: JoinError) -> Refusal {
     let reason = match error {

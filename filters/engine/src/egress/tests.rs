@@ -1,27 +1,45 @@
 use std::collections::BTreeMap;
 
 use fairlead_cases::cover;
+use fairlead_credential_injector::csrf::Session;
 use fairlead_wire::{
     Reason, Refusal,
     feed::{Credential, EgressOutcome, EgressRecord, EgressRoute},
+    grant::Csrf,
+    idle::Idle,
 };
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
 use crate::{
-    snapshot::GrantState,
+    snapshot::{Grant, GrantState},
     testing::{Peer, block, config, text},
 };
 
 mod properties;
 
 /// Grants that are there.
-struct Broker(BTreeMap<&'static str, &'static str>);
+pub(super) struct Broker(BTreeMap<&'static str, Grant>);
+
+impl Broker {
+    pub(super) fn new(grants: &[(&'static str, &str)]) -> Self {
+        Self(grants.iter().map(|(id, value)| (*id, granted(1, value, None))).collect())
+    }
+}
+
+/// A grant as it was given; its content is new with it.
+pub(crate) fn granted(serial: u64, authorization: &str, csrf: Option<(&str, &[&str])>) -> Grant {
+    let csrf = csrf.map(|(token, cookies)| {
+        let cookies = cookies.iter().map(|cookie| (*cookie).to_owned()).collect();
+        Session::new(&Csrf { token: token.to_owned(), cookies }).unwrap()
+    });
+    Grant { authorization: authorization.as_bytes().into(), csrf, serial, same_since: serial }
+}
 
 impl Grants for Broker {
     fn grant(&self, id: &str) -> GrantState<'_> {
-        self.0.get(id).map_or(GrantState::Missing, |value| GrantState::Ready(value.as_bytes()))
+        self.0.get(id).map_or(GrantState::Missing, GrantState::Ready)
     }
 }
 
@@ -52,7 +70,7 @@ fn only(route: EgressRoute) -> Table<Egress> {
 /// What the pipeline for every host makes of a request by `mode`'s port.
 fn step(mode: Mode, table: Option<&Table<Egress>>, lines: &[(&str, &str)]) -> Vec<String> {
     let pipeline = Pipeline::new(&config(&["*"], &[(8080, mode)]));
-    let grants = Broker(BTreeMap::from([("warm", "Bearer granted")]));
+    let grants = Broker::new(&[("warm", "Bearer granted")]);
     block(lines, |headers| text(&pipeline.on_request(headers, &Peer::default(), table, &grants)))
 }
 
@@ -156,7 +174,7 @@ fn an_access_token_is_copied_verbatim_instead_of_the_credential() {
             [(b":path", b"/app/svc"), (b"access-token", b"Bearer  own\xff"), (b"access-token", b"second")];
         let bytes = crate::headers::serialise(&lines);
         let headers = HeaderBlock::parse(&bytes).unwrap();
-        let grants = Broker(BTreeMap::new());
+        let grants = Broker::new(&[]);
         assert_eq!(text(&pipeline.on_request(&headers, &Peer::default(), Some(&table), &grants)), expected);
     }
 }
@@ -247,6 +265,12 @@ fn a_route_s_own_time_out_is_named() {
 }
 
 #[test]
+fn a_route_s_class_of_idle_time_is_named() {
+    let table = only(EgressRoute { idle: Some(Idle::Hour), ..route() });
+    assert!(get(&table, "/app/svc", &[]).contains(&"x-fairlead-idle: 1h".to_owned()));
+}
+
+#[test]
 fn internal_headers_of_a_caller_are_removed_before_ours_are_set() {
     let lines = [
         ("x-fairlead-profile", "fairlead.t.evil"),
@@ -276,7 +300,7 @@ fn internal_headers_of_a_caller_are_removed_before_ours_are_set() {
 fn what_is_not_ours_passes_whatever_the_table_s_state() {
     let pipeline = Pipeline::new(&config(&["ours"], &[(8080, Mode::Manual), (8082, Mode::Ucl)]));
     let table = only(route());
-    let none = Broker(BTreeMap::new());
+    let none = Broker::new(&[]);
     let lines = [
         (":authority", "theirs:80"),
         (":path", "/app/svc"),
@@ -388,3 +412,5 @@ fn a_rest_that_cannot_be_sent_is_refused() {
     }
     assert_eq!(path_of(&get(&table, "/app/svc/a/../b", &[])), "/base/a/../b");
 }
+
+mod csrf;

@@ -1,7 +1,10 @@
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use fairlead_wire::{Reason, Refusal, grant::Granted};
+use fairlead_wire::{
+    Reason, Refusal,
+    grant::{Csrf, Granted},
+};
 
 use super::*;
 
@@ -23,7 +26,7 @@ fn served(body: &[u8]) -> Answer<'_> {
 
 fn value(table: &GrantTable, now_ms: u64) -> Option<String> {
     match table.at(now_ms).grant("g") {
-        GrantState::Ready(value) => Some(String::from_utf8(value.to_vec()).unwrap()),
+        GrantState::Ready(grant) => Some(String::from_utf8(grant.authorization.to_vec()).unwrap()),
         GrantState::Missing => None,
     }
 }
@@ -176,4 +179,132 @@ fn debug_shows_no_value() {
     let table = holding(None, None);
     let shown = format!("{table:?} {:?} {:?}", table.at(0), table.at(0).grant("g"));
     assert!(!shown.contains("Bearer"), "{shown}");
+}
+
+/// An answer with this content.
+fn with(serial: u64, authorization: &str, csrf: Option<Csrf>) -> Vec<u8> {
+    let authorization = authorization.to_owned();
+    let granted = Granted { serial, authorization, csrf, ..Granted::default() };
+    serde_json::to_vec(&GrantAnswer::Granted(granted)).unwrap()
+}
+
+fn refused(reason: Reason, retry_after: Option<u32>) -> Vec<u8> {
+    let refusal = Refusal { retry_after, ..Refusal::json(503, reason, "x") };
+    serde_json::to_vec(&GrantAnswer::Refused(refusal)).unwrap()
+}
+
+#[test]
+fn a_rejected_grant_is_renewed_once_however_many_reject_it_and_serves_others_meanwhile() {
+    let mut table = holding(None, None);
+    for _ in 0..1_000 {
+        table.reject("g", 1, 10).unwrap();
+    }
+    assert_eq!(asked(&mut table, 10), [Some(1)]);
+    table.reject("g", 1, 11).unwrap();
+    assert_eq!(asked(&mut table, 11), []);
+    assert_eq!(value(&table, 12).unwrap(), "Bearer 1");
+    assert_eq!(table.answered("g", 20, served(&granted(2, None, None)), true, true), Outcome::Ready);
+    assert_eq!(value(&table, 20).unwrap(), "Bearer 2");
+    // Latecomers find the newer one.
+    table.reject("g", 1, 30).unwrap();
+    assert!(!table.has_queue());
+    table.reject("g", 2, 31).unwrap();
+    assert_eq!(asked(&mut table, 31), [Some(2)]);
+}
+
+#[test]
+fn a_refresh_that_was_under_way_when_the_grant_was_rejected_is_followed_by_another_call() {
+    let mut table = holding(Some(1_000), Some(60_000));
+    value(&table, 1_000);
+    assert_eq!(asked(&mut table, 1_000), [None]);
+    table.reject("g", 1, 1_001).unwrap();
+    assert_eq!(asked(&mut table, 1_001), []);
+    let same = granted(1, Some(1_000), Some(60_000));
+    assert_eq!(table.answered("g", 1_002, served(&same), true, true), Outcome::Ready);
+    assert_eq!(asked(&mut table, 1_002), [Some(1)]);
+    // A newer one is what a refresh gives as well.
+    assert_eq!(table.answered("g", 1_003, served(&granted(2, None, None)), true, true), Outcome::Ready);
+    assert!(!table.has_queue() && value(&table, 1_004).unwrap() == "Bearer 2");
+}
+
+#[test]
+fn a_limit_on_rejections_is_kept_without_asking_and_the_old_grant_stays() {
+    let mut table = holding(None, None);
+    table.reject("g", 1, 0).unwrap();
+    asked(&mut table, 0);
+    let limited = refused(Reason::GrantLimited, Some(30));
+    let outcome = table.answered("g", 1, served(&limited), true, true);
+    assert!(matches!(outcome, Outcome::Refused(refusal) if refusal.reason == Reason::GrantLimited));
+    assert_eq!(value(&table, 2).unwrap(), "Bearer 1");
+    for now in [2, 29_999] {
+        assert_eq!(table.reject("g", 1, now).unwrap_err().reason, Reason::GrantLimited);
+        assert!(!table.has_queue());
+    }
+    table.reject("g", 1, 30_001).unwrap();
+    assert_eq!(asked(&mut table, 30_001), [Some(1)]);
+}
+
+#[test]
+fn a_limit_is_not_believed_for_ever() {
+    let mut table = holding(None, None);
+    table.reject("g", 1, 0).unwrap();
+    asked(&mut table, 0);
+    table.answered("g", 0, served(&refused(Reason::GrantLimited, Some(u32::MAX))), true, true);
+    assert!(table.reject("g", 1, 59_999).is_err());
+    assert!(table.reject("g", 1, 60_000).is_ok());
+}
+
+#[test]
+fn an_answer_that_is_not_newer_although_asked_for_is_a_refusal() {
+    let mut table = holding(None, None);
+    table.reject("g", 1, 0).unwrap();
+    asked(&mut table, 0);
+    let outcome = table.answered("g", 1, served(&granted(1, None, None)), true, true);
+    assert!(matches!(outcome, Outcome::Refused(_)));
+    assert_eq!(value(&table, 1).unwrap(), "Bearer 1");
+    assert!(table.reject("g", 1, 2).is_err());
+}
+
+#[test]
+fn a_failed_renewal_leaves_a_good_grant_and_drops_one_that_is_over() {
+    for (now, left) in [(10, Some("Bearer 1")), (2_000, None)] {
+        let mut table = holding(None, Some(2_000));
+        table.reject("g", 1, 1).unwrap();
+        assert_eq!(asked(&mut table, 1), [Some(1)]);
+        table.answered("g", now, served(&refused(Reason::TokenEndpointStatus, None)), true, true);
+        assert_eq!(value(&table, now).as_deref(), left);
+    }
+}
+
+#[test]
+fn a_grant_says_since_when_its_content_is_the_same() {
+    let mut table = holding(None, None);
+    let differs = |table: &GrantTable, serial| match table.at(0).grant("g") {
+        GrantState::Ready(grant) => grant.differs_from(serial),
+        GrantState::Missing => panic!("no grant"),
+    };
+    for (serial, content, since) in [(2, "Bearer 1", 1), (3, "Bearer 1", 1), (4, "Bearer 4", 4)] {
+        table.reject("g", serial - 1, 0).unwrap();
+        asked(&mut table, 0);
+        table.answered("g", 0, served(&with(serial, content, None)), true, true);
+        for older in 0..serial {
+            assert_eq!(differs(&table, older), since > older, "{older} and {serial}");
+        }
+    }
+}
+
+#[test]
+fn a_session_is_held_and_one_that_no_header_can_carry_is_no_grant() {
+    let csrf = |token: &str, cookie: &str| Csrf { token: token.to_owned(), cookies: vec![cookie.to_owned()] };
+    let mut table = GrantTable::new(1);
+    table.want("g");
+    asked(&mut table, 0);
+    let bad = with(1, "", Some(csrf("t", "a=b\r\nc: d")));
+    assert_eq!(table.answered("g", 0, served(&bad), true, true), Outcome::Retry);
+    asked(&mut table, 10_000);
+    table.answered("g", 0, served(&with(1, "", Some(csrf("t", "a=b")))), true, true);
+    let now = table.at(0);
+    let GrantState::Ready(grant) = now.grant("g") else { panic!("no grant") };
+    assert_eq!(grant.csrf.as_ref().unwrap().own_cookies(), b"a=b");
+    assert!(!format!("{grant:?}").contains("a=b"));
 }

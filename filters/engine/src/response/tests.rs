@@ -6,7 +6,7 @@ use fairlead_wire::feed::{EgressOutcome, EgressRoute};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::*;
-use crate::testing::op;
+use crate::{replay::Used, testing::op};
 
 /// An answer that counts what is asked of it: each question is a host call.
 #[derive(Default)]
@@ -39,11 +39,11 @@ fn egress() -> Exchange {
         ..EgressRoute::default()
     };
     let entry = Rc::new(Egress::from(EgressOutcome::Route(Box::new(route))));
-    Exchange::new(b"app/svc/api/v1/x".to_vec(), 7, Some(entry))
+    Exchange::new(b"app/svc/api/v1/x".to_vec(), 7, Some(entry), Used::default())
 }
 
 fn ingress() -> Exchange {
-    Exchange::new(b"app/publish".to_vec(), 3, None)
+    Exchange::new(b"app/publish".to_vec(), 3, None, Used::default())
 }
 
 fn ops(exchange: &Exchange, status: u16, answer: &Answer) -> Vec<String> {
@@ -110,6 +110,6 @@ fn redirects_and_created_lead_back_through_the_gateway() {
 
 #[test]
 fn debug_output_shows_no_query() {
-    let exchange = Exchange::new(b"app/svc/x?key=s3cret".to_vec(), 7, None);
+    let exchange = Exchange::new(b"app/svc/x?key=s3cret".to_vec(), 7, None, Used::default());
     assert!(!format!("{exchange:?}").contains("s3cret"));
 }

@@ -6,7 +6,10 @@ use fairlead_app_router::Base;
 use fairlead_wire::{
     Reason, Refusal,
     feed::{Credential, EgressOutcome, EgressRoute},
+    idle::Idle,
 };
+
+use crate::bulkhead::Calls;
 
 /// What an egress key leads to.
 #[derive(Debug)]
@@ -42,15 +45,32 @@ pub struct Route {
     pub query_parameters: Box<[Parameter]>,
     /// Milliseconds until response headers, if not the installation's default.
     pub headers_timeout_ms: Option<u32>,
+    /// Class of idle time, if not the default.
+    pub idle: Option<Idle>,
+    /// The grant with the CSRF token.
+    pub csrf: Option<Box<str>>,
+    /// A request whose grant the target rejects may be sent again.
+    pub replay: bool,
+    /// The largest body that is kept for that, if not the installation's default.
+    pub replay_bytes: Option<u32>,
+    /// How many calls of the Application there may be at a time, if not the installation's default.
+    pub concurrency: Option<u32>,
+    /// How many there are.
+    pub calls: Calls,
 }
 
 impl Route {
-    /// The grant that requests need, if the credential is one.
+    /// The grant of `Authorization`, if the credential is one.
     pub(crate) fn grant(&self) -> Option<&str> {
         match &self.credential {
             Credential::Grant(id) => Some(id),
             Credential::None | Credential::Static(_) => None,
         }
+    }
+
+    /// All grants that requests need, in the order in which they are had.
+    pub(crate) fn grants(&self) -> [Option<&str>; 2] {
+        [self.grant(), self.csrf.as_deref()]
     }
 }
 
@@ -108,5 +128,11 @@ fn compile(route: EgressRoute, base: Base) -> Route {
             .map(|(name, values)| (name.into(), values.into_iter().map(Into::into).collect()))
             .collect(),
         headers_timeout_ms: route.headers_timeout_ms,
+        idle: route.idle,
+        csrf: route.csrf.map(Into::into),
+        replay: !route.no_replay,
+        replay_bytes: route.replay_bytes,
+        concurrency: route.concurrency,
+        calls: Calls::default(),
     }
 }

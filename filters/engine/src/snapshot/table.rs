@@ -6,6 +6,7 @@ use fairlead_wire::feed::FeedRecord;
 use hashbrown::HashMap;
 
 use super::{Entry, hash::KeyHash};
+use crate::bulkhead::Calls;
 
 /// A table as the feed client sees it, whatever its records are.
 pub(crate) trait Records {
@@ -38,6 +39,8 @@ pub struct Table<E> {
     aliases: HashMap<Box<[u8]>, Claims<E>, KeyHash>,
     /// How many rows need a grant, by its id.
     grants: HashMap<Box<str>, u32, KeyHash>,
+    /// The calls of each Application that has rows whose calls are counted, and how many rows these are.
+    calls: HashMap<Box<[u8]>, (Calls, u32), KeyHash>,
     /// Grants that lost their last row since [`Records::take_released`].
     released: Vec<Box<str>>,
     /// Number of the listing in progress or last ended.
@@ -49,6 +52,8 @@ struct Row<E> {
     digest: [u64; 2],
     /// The last listing that named this row.
     listing: u32,
+    /// Its calls are among the Application's.
+    counted: bool,
     entry: Rc<E>,
 }
 
@@ -65,6 +70,7 @@ impl<E> Default for Table<E> {
             rows: HashMap::default(),
             aliases: HashMap::default(),
             grants: HashMap::default(),
+            calls: HashMap::default(),
             released: Vec::new(),
             listing: 0,
         }
@@ -101,9 +107,11 @@ impl<E: Entry> Table<E> {
         self.put(key, digest, manual, E::compile(record));
     }
 
-    fn put(&mut self, key: &str, digest: Option<u128>, manual: bool, entry: E) {
+    fn put(&mut self, key: &str, digest: Option<u128>, manual: bool, mut entry: E) {
+        let counted =
+            entry.calls().map(|calls| *calls = self.count(application_of(key.as_bytes()))).is_some();
         let entry = Rc::new(entry);
-        if let Some(id) = entry.grant() {
+        for id in entry.grants().into_iter().flatten() {
             match self.grants.get_mut(id) {
                 Some(count) => *count += 1,
                 None => {
@@ -111,13 +119,28 @@ impl<E: Entry> Table<E> {
                 }
             }
         }
-        let row =
-            Row { digest: digest.map_or([0, 0], halves), listing: self.listing, entry: Rc::clone(&entry) };
+        let digest = digest.map_or([0, 0], halves);
+        let row = Row { digest, listing: self.listing, counted, entry: Rc::clone(&entry) };
         if let Some(old) = self.rows.insert(key.as_bytes().into(), row) {
-            self.forget(key.as_bytes(), &old.entry);
+            self.forget(key.as_bytes(), &old);
         }
         if let Some(alias) = alias_of(key.as_bytes()).filter(|_| manual) {
             self.claim(alias, entry);
+        }
+    }
+
+    /// The calls of an Application, for one more row.
+    fn count(&mut self, application: &[u8]) -> Calls {
+        match self.calls.get_mut(application) {
+            Some((calls, rows)) => {
+                *rows += 1;
+                calls.clone()
+            }
+            None => {
+                let calls = Calls::default();
+                self.calls.insert(application.into(), (calls.clone(), 1));
+                calls
+            }
         }
     }
 
@@ -134,14 +157,22 @@ impl<E: Entry> Table<E> {
     }
 
     /// Takes back what [`Table::put`] did beside the row.
-    fn forget(&mut self, key: &[u8], entry: &Rc<E>) {
-        if let Some(id) = entry.grant()
-            && let Some(count) = self.grants.get_mut(id)
-        {
+    fn forget(&mut self, key: &[u8], row: &Row<E>) {
+        let entry = &row.entry;
+        for id in entry.grants().into_iter().flatten() {
+            let Some(count) = self.grants.get_mut(id) else { continue };
             *count = count.saturating_sub(1);
             if *count == 0 {
                 self.grants.remove(id);
                 self.released.push(id.into());
+            }
+        }
+        if row.counted
+            && let Some((_, rows)) = self.calls.get_mut(application_of(key))
+        {
+            *rows = rows.saturating_sub(1);
+            if *rows == 0 {
+                self.calls.remove(application_of(key));
             }
         }
         if let Some(alias) = alias_of(key)
@@ -187,7 +218,7 @@ impl<E: Entry> Records for Table<E> {
         let listing = self.listing;
         let gone: Vec<_> = self.rows.extract_if(|_, row| row.listing != listing).collect();
         for (key, row) in &gone {
-            self.forget(key, &row.entry);
+            self.forget(key, row);
         }
         gone.len()
     }
@@ -207,7 +238,7 @@ impl<E: Entry> Records for Table<E> {
 
     fn remove(&mut self, key: &str) {
         if let Some(row) = self.rows.remove(key.as_bytes()) {
-            self.forget(key.as_bytes(), &row.entry);
+            self.forget(key.as_bytes(), &row);
         }
     }
 
@@ -229,12 +260,19 @@ impl<E> fmt::Debug for Table<E> {
             .field("rows", &self.rows.len())
             .field("aliases", &self.aliases.len())
             .field("grants", &self.grants.len())
+            .field("applications", &self.calls.len())
             .finish_non_exhaustive()
     }
 }
 
 fn halves(digest: u128) -> [u64; 2] {
     [(digest >> 64) as u64, digest as u64]
+}
+
+/// `app` of a key.
+fn application_of(key: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'/', key).unwrap_or(key.len());
+    key.get(..end).unwrap_or(key)
 }
 
 /// `app/service` of a key `app/service/entry`.

@@ -17,7 +17,10 @@ pub(super) struct Held {
 struct Request {
     waits: Option<Waits>,
     snapshot_until: Option<u64>,
-    grant_until: Option<u64>,
+    /// By id of the grant: there may be two.
+    grants_until: Vec<(Box<str>, u64)>,
+    /// Set anew by each rejection, of which a request has one for each of its grants.
+    newer_until: Option<u64>,
 }
 
 /// What a request waits for.
@@ -25,6 +28,7 @@ struct Request {
 pub(super) enum Waits {
     Snapshot,
     Grant(Box<str>),
+    Newer(Box<str>, u64),
 }
 
 impl From<WaitFor<'_>> for Waits {
@@ -32,6 +36,7 @@ impl From<WaitFor<'_>> for Waits {
         match wait {
             WaitFor::Snapshot => Self::Snapshot,
             WaitFor::Grant(id) => Self::Grant(id.into()),
+            WaitFor::Newer(id, serial) => Self::Newer(id.into(), serial),
         }
     }
 }
@@ -43,7 +48,50 @@ impl Waits {
             Self::Snapshot => {
                 Refusal::retry(Reason::Cold, 1, "the gateway has not received its configuration yet")
             }
-            Self::Grant(_) => Refusal::retry(Reason::GrantTimeout, 1, "no access token could be had in time"),
+            Self::Grant(_) | Self::Newer(..) => {
+                Refusal::retry(Reason::GrantTimeout, 1, "no access token could be had in time")
+            }
+        }
+    }
+
+    /// Whether the grant of `id`, if it comes with `serial`, ends this.
+    fn ends_with(&self, id: &str, serial: u64) -> bool {
+        match self {
+            Self::Snapshot => false,
+            Self::Grant(own) => **own == *id,
+            Self::Newer(own, rejected) => **own == *id && *rejected < serial,
+        }
+    }
+
+    fn is_newer_of(&self, id: &str) -> bool {
+        matches!(self, Self::Newer(own, _) if **own == *id)
+    }
+}
+
+impl Request {
+    /// Until when it waits for this; `limit` if that is new.
+    fn wait_until(&mut self, waits: &Waits, limit: u64) -> u64 {
+        match waits {
+            Waits::Snapshot => *self.snapshot_until.get_or_insert(limit),
+            Waits::Grant(id) => match self.grants_until.iter().find(|(known, _)| known == id) {
+                Some((_, until)) => *until,
+                None => {
+                    self.grants_until.push((id.clone(), limit));
+                    limit
+                }
+            },
+            Waits::Newer(..) => *self.newer_until.insert(limit),
+        }
+    }
+
+    /// Until when it waits now.
+    fn until(&self) -> Option<u64> {
+        match self.waits.as_ref()? {
+            Waits::Snapshot => self.snapshot_until,
+            Waits::Grant(id) => {
+                self.grants_until.iter().find(|(known, _)| known == id).map(|(_, until)| *until)
+            }
+            Waits::Newer(..) => self.newer_until,
         }
     }
 }
@@ -74,11 +122,7 @@ impl Held {
             }
         };
         let Some((_, request)) = self.requests.get_mut(at) else { return Err(waits.late()) };
-        let until = match waits {
-            Waits::Snapshot => &mut request.snapshot_until,
-            Waits::Grant(_) => &mut request.grant_until,
-        };
-        if *until.get_or_insert(now_ms.saturating_add(limit_ms.into())) <= now_ms {
+        if request.wait_until(&waits, now_ms.saturating_add(limit_ms.into())) <= now_ms {
             return Err(waits.late());
         }
         if request.waits.replace(waits).is_none() {
@@ -96,17 +140,32 @@ impl Held {
         }
     }
 
-    /// Whether a request waits for this.
-    pub(super) fn waits_for(&self, what: &Waits) -> bool {
-        self.requests.iter().any(|(_, request)| request.waits.as_ref() == Some(what))
+    /// Whether a request waits for the grant of `id`, or for a newer one.
+    pub(super) fn waits_for_grant(&self, id: &str) -> bool {
+        self.requests
+            .iter()
+            .any(|(_, request)| request.waits.as_ref().is_some_and(|waits| waits.ends_with(id, u64::MAX)))
     }
 
-    /// Ends the waiting for `what`; the oldest first.
-    pub(super) fn release(&mut self, what: &Waits) -> Vec<u32> {
+    /// Ends the waiting for the view; the oldest first.
+    pub(super) fn release_cold(&mut self) -> Vec<u32> {
+        self.release(|waits| *waits == Waits::Snapshot)
+    }
+
+    /// Ends the waiting for the grant of `id`, and for a newer one than `serial` exceeds; the oldest first.
+    pub(super) fn release_granted(&mut self, id: &str, serial: u64) -> Vec<u32> {
+        self.release(|waits| waits.ends_with(id, serial))
+    }
+
+    /// Ends the waiting for a newer grant of `id`, whatever was rejected; the oldest first.
+    pub(super) fn release_newer(&mut self, id: &str) -> Vec<u32> {
+        self.release(|waits| waits.is_newer_of(id))
+    }
+
+    fn release(&mut self, ends: impl Fn(&Waits) -> bool) -> Vec<u32> {
         let mut released = Vec::new();
         for (context, request) in &mut self.requests {
-            if request.waits.as_ref() == Some(what) {
-                request.waits = None;
+            if request.waits.take_if(|waits| ends(waits)).is_some() {
                 released.push(*context);
             }
         }
@@ -118,12 +177,7 @@ impl Held {
     pub(super) fn overdue(&mut self, now_ms: u64) -> Vec<(u32, Refusal)> {
         let mut overdue = Vec::new();
         for (context, request) in &mut self.requests {
-            let until = match &request.waits {
-                None => continue,
-                Some(Waits::Snapshot) => request.snapshot_until,
-                Some(Waits::Grant(_)) => request.grant_until,
-            };
-            if until.is_some_and(|until| until <= now_ms)
+            if request.until().is_some_and(|until| until <= now_ms)
                 && let Some(waits) = request.waits.take()
             {
                 overdue.push((*context, waits.late()));

@@ -7,7 +7,7 @@ use fairlead_wire::{
 };
 
 use super::*;
-use crate::snapshot::{Egress, GrantState, Grants as _};
+use crate::snapshot::{Egress, GrantState};
 
 fn config() -> PluginConfig {
     PluginConfig { hold_ms: 5_000, max_held: 3, ..PluginConfig::default() }
@@ -97,7 +97,7 @@ fn a_profile_that_envoy_lacks_is_reported_beside_the_poll() {
     let mut vm = Vm::<Egress>::new(&config(), 1);
     complete(&mut vm, 0, "g");
     let entry = std::rc::Rc::clone(vm.table().unwrap().get(b"a/s").unwrap());
-    let exchange = Exchange::new(Vec::new(), 0, Some(entry));
+    let exchange = Exchange::new(Vec::new(), 0, Some(entry), crate::replay::Used::default());
     vm.session_mut().local_answer(&exchange, b"upstream_reset");
     assert_eq!(sent(&mut vm, 1), []);
     vm.session_mut().local_answer(&exchange, CLUSTER_NOT_FOUND);
@@ -153,7 +153,9 @@ fn grant_answers_all_who_wait_for_it_and_nobody_else() {
     assert_eq!(sent(&mut vm, 0), [Purpose::Grant("g".into()), Purpose::Grant("other".into())]);
     let good = Granted { serial: 1, authorization: "Bearer x".to_owned(), ..Granted::default() };
     assert_eq!(contexts(&granted(&mut vm, "g", 1, &GrantAnswer::Granted(good))), [1, 3]);
-    assert!(matches!(vm.session().grants(2).grant("g"), GrantState::Ready(b"Bearer x")));
+    assert!(
+        matches!(vm.session().grants(2).grant("g"), GrantState::Ready(grant) if &*grant.authorization == b"Bearer x")
+    );
     let refusal = Refusal::json(502, Reason::TokenEndpointStatus, "x");
     let refused = granted(&mut vm, "other", 1, &GrantAnswer::Refused(refusal));
     assert_eq!((contexts(&refused), reasons(&refused)), (vec![2], vec![Reason::TokenEndpointStatus]));
@@ -258,7 +260,9 @@ fn requests_go_on_at_once_with_the_grant_of_another_vm() {
     assert!(calls.is_empty());
     assert_eq!(released, [Release { context: 5, answer: None }]);
     assert_eq!(vm.session().waiting(), 0);
-    assert!(matches!(vm.session().grants(2).grant("g"), GrantState::Ready(b"Bearer x")));
+    assert!(
+        matches!(vm.session().grants(2).grant("g"), GrantState::Ready(grant) if &*grant.authorization == b"Bearer x")
+    );
     assert!(!vm.session().has_calls(), "from now on it costs no more than an own one");
 }
 
@@ -274,4 +278,79 @@ fn shared_grant_is_emptied_when_its_record_changes_and_when_the_control_plane_do
     vm.answered(Purpose::Grant("g".into()), 2, Answer::Served { status: 200, body: &body }, &host);
     assert!(host.is_emptied());
     assert!(matches!(vm.session().grants(2).grant("g"), GrantState::Missing));
+}
+
+/// A VM that holds grant 1 of `g`.
+fn holding() -> Vm<Egress> {
+    let mut vm = Vm::<Egress>::new(&config(), 1);
+    complete(&mut vm, 0, "g");
+    vm.session_mut().hold(9, WaitFor::Grant("g"), 0).unwrap();
+    assert_eq!(sent(&mut vm, 0), [Purpose::Grant("g".into())]);
+    assert_eq!(contexts(&granted(&mut vm, "g", 0, &grant(1))), [9]);
+    vm.session_mut().forget(9);
+    vm
+}
+
+fn grant(serial: u64) -> GrantAnswer {
+    let authorization = format!("Bearer {serial}");
+    GrantAnswer::Granted(Granted { serial, authorization, ..Granted::default() })
+}
+
+#[test]
+fn those_whose_grant_was_rejected_share_one_call_for_a_newer_one() {
+    let mut vm = holding();
+    for context in [1, 2, 3] {
+        vm.session_mut().hold(context, WaitFor::Newer("g", 1), 10).unwrap();
+    }
+    // One too many is not held, and says so.
+    let refusal = vm.session_mut().hold(4, WaitFor::Newer("g", 1), 10).unwrap_err();
+    assert_eq!(refusal.reason, Reason::TooManyHeld);
+    assert_eq!(sent(&mut vm, 10), [Purpose::Grant("g".into())]);
+    vm.session_mut().rejected("g", 1, 11);
+    assert_eq!(sent(&mut vm, 11), []);
+    let released = granted(&mut vm, "g", 12, &grant(2));
+    assert_eq!(contexts(&released), [1, 2, 3]);
+    assert!(released.iter().all(|release| release.answer.is_none()));
+}
+
+#[test]
+fn a_limit_reaches_those_who_wait_for_a_newer_grant_and_nobody_who_can_use_the_old_one() {
+    let mut vm = holding();
+    vm.session_mut().hold(1, WaitFor::Newer("g", 1), 10).unwrap();
+    vm.session_mut().hold(2, WaitFor::Grant("g"), 10).unwrap();
+    assert_eq!(sent(&mut vm, 10), [Purpose::Grant("g".into())]);
+    let limited = Refusal::retry(Reason::GrantLimited, 60, "x");
+    let released = granted(&mut vm, "g", 11, &GrantAnswer::Refused(limited));
+    assert_eq!(contexts(&released), [1, 2]);
+    assert_eq!(released[0].answer.as_ref().unwrap().reason, Reason::GrantLimited);
+    assert_eq!(released[1].answer, None);
+    // Nobody else waits for what is not to be had.
+    let refusal = vm.session_mut().hold(3, WaitFor::Newer("g", 1), 12).unwrap_err();
+    assert_eq!(refusal.reason, Reason::GrantLimited);
+    assert_eq!((sent(&mut vm, 12), vm.session().waiting()), (vec![], 0));
+}
+
+#[test]
+fn what_came_before_the_rejection_ends_no_waiting_and_time_does() {
+    let mut vm = holding();
+    vm.session_mut().hold(1, WaitFor::Newer("g", 5), 10).unwrap();
+    assert_eq!(sent(&mut vm, 10), [Purpose::Grant("g".into())]);
+    // A control plane that was started again counts from where it is; this one said too little.
+    let released = granted(&mut vm, "g", 11, &grant(5));
+    assert_eq!(reasons(&released), [Reason::GrantLimited]);
+    let mut vm = holding();
+    vm.session_mut().hold(1, WaitFor::Newer("g", 1), 10).unwrap();
+    assert_eq!(vm.session_mut().tick(10 + u64::from(WAIT_MS) - 1), []);
+    assert_eq!(reasons(&vm.session_mut().tick(10 + u64::from(WAIT_MS))), [Reason::GrantTimeout]);
+}
+
+#[test]
+fn the_two_grants_of_a_request_have_their_own_time_each() {
+    let mut vm = Vm::<Egress>::new(&config(), 1);
+    complete(&mut vm, 0, "g");
+    vm.session_mut().hold(1, WaitFor::Grant("g"), 0).unwrap();
+    assert_eq!(contexts(&granted(&mut vm, "g", 9_000, &grant(1))), [1]);
+    vm.session_mut().hold(1, WaitFor::Grant("c"), 9_000).unwrap();
+    assert_eq!(vm.session_mut().tick(20_999), []);
+    assert_eq!(reasons(&vm.session_mut().tick(21_000)), [Reason::GrantTimeout]);
 }

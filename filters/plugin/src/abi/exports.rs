@@ -3,7 +3,7 @@
 use super::allocate;
 use crate::shell;
 
-/// What the host does with a request or response after a headers callback.
+/// What the host does with a request or response after a callback.
 const CONTINUE: u32 = 0;
 const PAUSE: u32 = 1;
 
@@ -41,25 +41,30 @@ extern "C" fn proxy_on_tick(root: u32) {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
-    if shell::on_request_headers(context) { CONTINUE } else { PAUSE }
+extern "C" fn proxy_on_request_headers(context: u32, _headers: u32, end_of_stream: u32) -> u32 {
+    if shell::on_request_headers(context, end_of_stream != 0) { CONTINUE } else { PAUSE }
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, _end_of_stream: u32) -> u32 {
-    shell::on_response_headers(context);
+extern "C" fn proxy_on_request_body(context: u32, size: usize, end_of_stream: u32) -> u32 {
+    shell::on_request_body(context, size, end_of_stream != 0);
     CONTINUE
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_headers(context: u32, _headers: u32, end_of_stream: u32) -> u32 {
+    if shell::on_response_headers(context, end_of_stream != 0) { CONTINUE } else { PAUSE }
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn proxy_on_http_call_response(
-    root: u32,
+    context: u32,
     token: u32,
-    _headers: u32,
+    headers: u32,
     body_size: usize,
     _trailers: u32,
 ) {
-    shell::on_call_response(root, token, body_size);
+    shell::on_call_response(context, token, headers, body_size);
 }
 
 #[unsafe(no_mangle)]

@@ -3,19 +3,17 @@
 use fairlead_engine::{
     headers::HeaderBlock,
     ingress::View,
-    step::{Op, Step, WaitFor},
+    replay::Budget,
+    step::{Forward, Op, Step, WaitFor},
     vm::Release,
 };
 use fairlead_wire::{Reason, Refusal};
 
 use super::{
-    NOW_MS, Root, STATE, State,
-    core::number,
-    host::{HostConnection, HostResponse},
-    now_ms, release, with_state, with_streams,
+    NOW_MS, Root, STATE, State, host::HostConnection, now_ms, release, replay, with_state, with_streams,
 };
 use crate::{
-    abi::{self, Level, Map},
+    abi::{self, Buffer, Level, Map},
     pairs,
 };
 
@@ -27,13 +25,26 @@ enum Next {
 }
 
 /// [`WaitFor`] that outlives the look into the tables.
-enum Waits {
+pub(super) enum Waits {
     Snapshot,
     Grant(String),
+    /// Of the response phase.
+    Newer(String, u64),
+}
+
+impl From<WaitFor<'_>> for Waits {
+    fn from(wait: WaitFor<'_>) -> Self {
+        match wait {
+            WaitFor::Snapshot => Self::Snapshot,
+            WaitFor::Grant(id) => Self::Grant(id.to_owned()),
+            WaitFor::Newer(id, serial) => Self::Newer(id.to_owned(), serial),
+        }
+    }
 }
 
 /// True if the request goes on at once.
-pub(crate) fn on_request_headers(context: u32) -> bool {
+pub(crate) fn on_request_headers(context: u32, ended: bool) -> bool {
+    with_streams(|streams| streams.get_mut(&context).map(|stream| stream.ended = ended));
     match settle(context, decide(context)) {
         Next::Continue => true,
         Next::Wait(_) => false,
@@ -55,42 +66,39 @@ pub(super) fn go_on(context: u32, refusal: Option<Refusal>) {
 }
 
 /// Pauses a request that has to wait, unless what it waits for turns out to be there.
-fn settle(context: u32, next: Next) -> Next {
-    let Next::Wait(waits) = next else { return next };
-    match wait(context, &waits) {
-        Ok(None) => Next::Wait(waits),
-        // It must not be resumed in its own event: Envoy learns of the pause when that returns.
-        Ok(Some(Release { answer: Some(refusal), .. })) | Err(refusal) => Next::Answer(refusal),
-        Ok(Some(Release { answer: None, .. })) => match decide(context) {
-            Next::Wait(_) => broken(),
-            next => next,
-        },
+fn settle(context: u32, mut next: Next) -> Next {
+    // A request needs the view and two grants at most.
+    for _ in 0..4 {
+        let Next::Wait(waits) = next else { return next };
+        next = match wait(context, &waits) {
+            Ok(None) => return Next::Wait(waits),
+            // It must not be resumed in its own event: Envoy learns of the pause when that returns.
+            Ok(Some(Release { answer: Some(refusal), .. })) | Err(refusal) => Next::Answer(refusal),
+            Ok(Some(Release { answer: None, .. })) => decide(context),
+        };
     }
+    broken()
 }
 
-/// The request's half of the exchange is over when its response begins.
-pub(crate) fn on_response_headers(context: u32) {
-    let exchange = with_streams(|streams| {
-        let stream = streams.get_mut(&context)?;
-        stream.exchange.take().map(|exchange| (stream.root, exchange))
+/// A part of a request's body passes: it is kept where the request may have to be sent again.
+pub(crate) fn on_request_body(context: u32, size: usize, ends: bool) {
+    with_streams(|streams| {
+        let Some(held) = streams.get_mut(&context).and_then(|stream| stream.replay.as_mut()) else { return };
+        if held.replay.wants(size, ends)
+            && let Some(bytes) = abi::buffer(Buffer::RequestBody, size)
+        {
+            held.replay.keep(&bytes);
+        }
     });
-    let Some((root, exchange)) = exchange.flatten() else { return };
-    let Some(status) = abi::header(Map::Response, ":status").and_then(|status| number(&status)) else {
-        return;
-    };
-    let response = HostResponse::default();
-    for op in exchange.on_response(status, &response) {
-        perform(Map::Response, &op);
-    }
-    if status == 503
-        && let Some(details) = response.details()
-    {
-        with_state(|state| {
-            if let Some((_, session)) = state.link(root) {
-                session.local_answer(&exchange, details);
-            }
-        });
-    }
+}
+
+/// What the pipeline's decision leaves to be done.
+struct Decided {
+    next: Next,
+    /// The request is to be kept, with a body of up to so many bytes, all of which share the budget.
+    keep: Option<(u32, Budget)>,
+    /// Something is to be sent.
+    calls: bool,
 }
 
 /// Asks the pipeline, and performs what it says about headers.
@@ -104,10 +112,12 @@ fn decide(context: u32) -> Next {
     let Some(root) = with_streams(|streams| streams.get(&context).map(|stream| stream.root)).flatten() else {
         return broken();
     };
-    let (next, calls) = STATE.with(|state| match state.try_borrow() {
-        Ok(state) => ask(&state, root, context, &block).unwrap_or_else(|| (broken(), false)),
-        Err(_) => (broken(), false),
-    });
+    let decided =
+        STATE.with(|state| state.try_borrow().ok().and_then(|state| ask(&state, root, context, &block)));
+    let Some(Decided { next, keep, calls }) = decided else { return broken() };
+    if let Some((limit, budget)) = keep {
+        replay::keep(context, headers.into_vec(), limit, &budget);
+    }
     if calls {
         // A grant is due for a refresh. Whatever comes of it comes later; this request goes on.
         let releases = with_state(|state| state.send(now_ms())).unwrap_or_default();
@@ -117,28 +127,30 @@ fn decide(context: u32) -> Next {
     next
 }
 
-/// The decision, and whether it left something to send.
-fn ask(state: &State, root: u32, context: u32, block: &HeaderBlock<'_>) -> Option<(Next, bool)> {
+fn ask(state: &State, root: u32, context: u32, block: &HeaderBlock<'_>) -> Option<Decided> {
     let now = NOW_MS.get();
     match state.root(root)? {
         Root::Egress(pipeline, core) => {
             let vm = &state.egress.get(*core)?.vm;
             let grants = vm.session().grants(now);
-            let next = follow(context, pipeline.on_request(block, &HostConnection, vm.table(), &grants));
-            Some((next, vm.session().has_calls()))
+            let step = pipeline.on_request(block, &HostConnection, vm.table(), &grants);
+            let (next, keep) = follow(context, step);
+            let keep = keep.map(|limit| (limit, vm.session().budget().clone()));
+            Some(Decided { next, keep, calls: vm.session().has_calls() })
         }
         Root::Ingress(pipeline, core) => {
             let vm = &state.ingress.get(*core)?.vm;
             let view =
                 vm.table().map(|table| View { table, age_ms: vm.session().age_ms(now).unwrap_or(u64::MAX) });
-            Some((follow(context, pipeline.on_request(block, &HostConnection, view)), false))
+            let (next, _) = follow(context, pipeline.on_request(block, &HostConnection, view));
+            Some(Decided { next, keep: None, calls: false })
         }
     }
 }
 
 /// Performs a step's operations. One that the host refuses ends the request: it must not leave half prepared.
-fn follow(context: u32, step: Step<'_>) -> Next {
-    match step {
+fn follow(context: u32, step: Step<'_>) -> (Next, Option<u32>) {
+    let next = match step {
         Step::Pass(ops) => {
             if ops.iter().all(|op| perform(Map::Request, op)) {
                 Next::Continue
@@ -148,22 +160,24 @@ fn follow(context: u32, step: Step<'_>) -> Next {
         }
         Step::Forward(forward) => {
             if !forward.ops().all(|op| perform(Map::Request, &op)) {
-                return broken();
+                return (broken(), None);
             }
+            let Forward { exchange, permit, keep, .. } = forward;
             with_streams(|streams| {
                 if let Some(stream) = streams.get_mut(&context) {
-                    stream.exchange = Some(forward.exchange);
+                    stream.exchange = Some(exchange);
+                    stream.permit = permit;
                 }
             });
-            Next::Continue
+            return (Next::Continue, keep);
         }
-        Step::Wait(WaitFor::Snapshot) => Next::Wait(Waits::Snapshot),
-        Step::Wait(WaitFor::Grant(id)) => Next::Wait(Waits::Grant(id.to_owned())),
+        Step::Wait(wait) => Next::Wait(wait.into()),
         Step::Answer(refusal) => Next::Answer(refusal),
-    }
+    };
+    (next, None)
 }
 
-fn perform(map: Map, op: &Op<'_>) -> bool {
+pub(super) fn perform(map: Map, op: &Op<'_>) -> bool {
     match op {
         Op::Set(name, value) => abi::set_header(map, name, value),
         Op::Add(name, value) => abi::add_header(map, name, value),
@@ -171,11 +185,12 @@ fn perform(map: Map, op: &Op<'_>) -> bool {
     }
 }
 
-/// Pauses the request in effect, or says at once what it is to be released with.
-fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refusal> {
+/// Pauses the stream in effect, or says at once what it is to be released with.
+pub(super) fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refusal> {
     let wait = match waits {
         Waits::Snapshot => WaitFor::Snapshot,
         Waits::Grant(id) => WaitFor::Grant(id),
+        Waits::Newer(id, serial) => WaitFor::Newer(id, *serial),
     };
     let root = with_streams(|streams| {
         streams.get_mut(&context).map(|stream| {
@@ -204,12 +219,12 @@ fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refusal> {
 }
 
 /// Answers the request in effect.
-fn answer(refusal: &Refusal) {
+pub(super) fn answer(refusal: &Refusal) {
     with_state(|state| state.metrics.refused(refusal.reason));
     abi::log(Level::Debug, &format!("fairlead: {} {}", refusal.status, refusal.reason));
     let headers: Vec<_> = refusal.headers().collect();
     let lines: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();
-    abi::answer(refusal.status, refusal.reason.as_str(), &refusal.body, &pairs::serialise(&lines));
+    abi::answer(refusal.status, refusal.reason.as_str(), refusal.body.as_bytes(), &pairs::serialise(&lines));
 }
 
 /// The host did what it must not: nothing passes unchecked.

@@ -31,7 +31,7 @@ proptest! {
         let custom = vec![("x-tenant".to_owned(), "ours".to_owned())];
         let table = only(EgressRoute { credential: Credential::Static("Basic eDp5".into()), headers: custom, ..route() });
         let pipeline = Pipeline::new(&config(&["*"], &[(1, Mode::Manual)]));
-        let grants = Broker(BTreeMap::new());
+        let grants = Broker::new(&[]);
         let bytes = serialise(&lines);
         let headers = HeaderBlock::parse(&bytes).unwrap();
         let step = pipeline.on_request(&headers, &Peer::default(), Some(&table), &grants);

@@ -33,7 +33,7 @@ impl Host {
     }
 
     fn serial(&self) -> Option<u64> {
-        decode(&self.value()).map(|held| held.serial)
+        decode(&self.value()).map(|held| held.serial())
     }
 }
 
@@ -58,12 +58,13 @@ impl SharedData for Host {
 }
 
 fn held(serial: u64, refresh_at: u64, expires_at: u64) -> Held {
-    Held { authorization: format!("Bearer {serial}").into_bytes().into(), serial, refresh_at, expires_at }
+    let authorization = format!("Bearer {serial}").into_bytes().into();
+    Held { grant: Grant { authorization, csrf: None, serial, same_since: serial }, refresh_at, expires_at }
 }
 
 fn value(table: &GrantTable, now_ms: u64) -> Option<String> {
     match table.at(now_ms).grant("g") {
-        GrantState::Ready(value) => Some(String::from_utf8(value.to_vec()).unwrap()),
+        GrantState::Ready(grant) => Some(String::from_utf8(grant.authorization.to_vec()).unwrap()),
         GrantState::Missing => None,
     }
 }
@@ -168,7 +169,7 @@ fn writers_that_never_rest_end_the_attempt() {
 fn dead_grant_is_not_taken_and_gives_way() {
     let host = Host::default();
     host.put(encode(&held(u64::MAX, 10, 20)));
-    assert!(better(&host, "g", None, 20).is_none());
+    assert!(better(&host, "g", None, None, 20).is_none());
     publish(&host, "g", &held(1, 100, 200), 20);
     assert_eq!(host.serial(), Some(1));
 }
@@ -190,18 +191,21 @@ fn value_is_emptied_with_the_last_record_that_names_it() {
 fn what_cannot_be_read_does_not_count() {
     let good = encode(&held(1, 10, 20));
     let mut other_layout = good.clone();
-    other_layout[0] = 2;
+    other_layout[0] = 3;
+    let mut lengths_beyond = good.clone();
+    lengths_beyond[0] = LAYOUT_CSRF;
     for bad in [
         &b""[..],
         &[LAYOUT],
         &good[..24],
         &other_layout,
+        &lengths_beyond,
         &[&good[..], b"\r\nx: y"].concat(),
         &[&good[..], b"\0"].concat(),
     ] {
         let host = Host::default();
         host.put(bad.to_vec());
-        assert!(better(&host, "g", None, 0).is_none(), "{bad:?}");
+        assert!(better(&host, "g", None, None, 0).is_none(), "{bad:?}");
         publish(&host, "g", &held(1, 10, 20), 0);
         assert_eq!(host.serial(), Some(1), "{bad:?}");
     }
@@ -223,19 +227,28 @@ mod properties {
 
         #[test]
         fn any_bytes_after_the_layout_are_read_or_ignored(bytes: Vec<u8>) {
-            let bytes = [&[LAYOUT], &bytes[..]].concat();
-            if let Some(held) = decode(&bytes) {
-                prop_assert_eq!(encode(&held), bytes);
+            for layout in [LAYOUT, LAYOUT_CSRF] {
+                let bytes = [&[layout], &bytes[..]].concat();
+                if let Some(held) = decode(&bytes) {
+                    prop_assert_eq!(encode(&held), bytes);
+                }
             }
         }
 
         #[test]
-        fn what_is_written_is_read(authorization in "[\t -~\u{80}-\u{fff}]{0,200}", times: [u64; 3]) {
+        fn what_is_written_is_read(
+            texts in proptest::array::uniform3("[\t -~\u{80}-\u{fff}]{0,200}"),
+            with_session: bool,
+            times: [u64; 3],
+        ) {
             let [serial, refresh_at, expires_at] = times;
-            let authorization = authorization.into_bytes();
-            let written = encode(&Held { authorization: authorization.clone().into(), serial, refresh_at, expires_at });
-            let read = decode(&written).unwrap();
-            prop_assert_eq!((&*read.authorization, read.serial), (&*authorization, serial));
+            let [authorization, token, cookies] = texts.map(String::into_bytes);
+            let csrf = Session::from_parts(&token, &cookies).filter(|_| with_session);
+            let grant = Grant { authorization: authorization.into(), csrf, serial, same_since: serial };
+            let written = Held { grant, refresh_at, expires_at };
+            let read = decode(&encode(&written)).unwrap();
+            prop_assert!(read.grant.is_like(&written.grant));
+            prop_assert_eq!(read.serial(), serial);
             prop_assert_eq!((read.refresh_at, read.expires_at), (refresh_at, expires_at));
         }
     }

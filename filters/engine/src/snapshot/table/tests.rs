@@ -78,3 +78,25 @@ fn unreadable_record_refuses_by_both_keys_and_is_fetched_again() {
     table.begin_listing();
     assert!(!table.confirm("a/s/e", Some(1)));
 }
+
+#[test]
+fn records_of_one_application_share_its_calls_also_with_those_that_replace_them() {
+    let route = || EgressRecord { manual: false, outcome: EgressOutcome::Route(Box::default()) };
+    let mut table = Table::<Egress>::default();
+    let calls = |table: &Table<Egress>, key: &str| match table.get(key.as_bytes()).map(|entry| &**entry) {
+        Some(Egress::Route(route)) => route.calls.clone(),
+        other => panic!("{other:?}"),
+    };
+    for key in ["a/s/one", "a/t/one", "b/s/one"] {
+        table.insert(key, None, route());
+    }
+    let permit = calls(&table, "a/s/one").enter();
+    table.insert("a/s/one", None, route());
+    for (key, count) in [("a/s/one", 1), ("a/t/one", 1), ("b/s/one", 0)] {
+        assert_eq!(calls(&table, key).in_progress(), count, "{key}");
+    }
+    table.remove("a/s/one");
+    table.remove("a/t/one");
+    assert_eq!(table.calls.len(), 1, "nothing is kept of an Application that is gone");
+    drop(permit);
+}

@@ -1,0 +1,57 @@
+//! The bulkhead: how many calls of one Application are in progress in this worker.
+//!
+//! The count belongs to the Application's records in the [table](crate::snapshot::Table), so that a request finds it
+//! without a look-up; a forwarded request holds a [`Permit`] until its stream ends.
+
+use std::{cell::Cell, rc::Rc};
+
+/// The calls of one Application in progress, shared by its records.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Rc<Cell<u32>>);
+
+impl Calls {
+    /// Whether there are `limit` of them already; 0 is no limit.
+    pub(crate) fn reach(&self, limit: u32) -> bool {
+        limit != 0 && self.0.get() >= limit
+    }
+
+    /// One more.
+    pub(crate) fn enter(&self) -> Permit {
+        self.0.set(self.0.get().saturating_add(1));
+        Permit(Rc::clone(&self.0))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn in_progress(&self) -> u32 {
+        self.0.get()
+    }
+}
+
+/// One call in progress; dropped at its end.
+#[derive(Debug)]
+pub struct Permit(Rc<Cell<u32>>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::Calls;
+
+    #[test]
+    fn calls_count_until_their_permits_are_gone() {
+        let calls = Calls::default();
+        let other = calls.clone();
+        let permits = [calls.enter(), other.enter()];
+        assert!(calls.reach(2) && !calls.reach(3) && !calls.reach(0));
+        drop(permits);
+        assert_eq!(other.in_progress(), 0);
+    }
+}
