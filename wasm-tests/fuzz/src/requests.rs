@@ -2,14 +2,16 @@
 //!
 //! An input is header lines, `name: value`, as Envoy would hand them over; a `location` among them is the target's.
 
+use fairlead_credential_injector::csrf::Session;
 use fairlead_engine::{
     call::Answer,
     connection::Connection,
     egress,
     headers::HeaderBlock,
     ingress,
-    response::Response,
-    snapshot::{Egress, Entry, GrantState, Grants},
+    replay::{Budget, Next, Replay},
+    response::{Exchange, Response},
+    snapshot::{Egress, Entry, Grant, GrantState, Grants},
     step::{Op, Step},
     vm::{Purpose, Vm},
 };
@@ -19,7 +21,7 @@ use fairlead_wire::{
         Credential, EgressOutcome, EgressRecord, EgressRoute, IngressRecord, Keyed, Poll, Records, Sink,
         record_hash,
     },
-    header::{INTERNAL_PREFIX, KEPT_PREFIX, REQUEST, Rule},
+    header::{HEADERS_TIMEOUT, INTERNAL_PREFIX, KEPT_PREFIX, ORIGINAL_DST, REQUEST, Rule},
 };
 use serde::Serialize;
 
@@ -37,11 +39,17 @@ pub fn run(input: &[u8]) {
     let parsed = HeaderBlock::parse(&bytes);
     assert!(parsed.is_ok());
     let Ok(headers) = parsed else { return };
-    let host = Host(&lines);
+    let grants = [1, 2].map(grant);
+    let [grant, newer] = &grants;
+    let (host, newer) = (Host { lines: &lines, grant }, Host { lines: &lines, grant: newer });
     EGRESS.with(|vm| {
         for (mode, table) in [(Mode::Manual, vm.table()), (Mode::Ucl, vm.table()), (Mode::Ucl, None)] {
             let pipeline = egress::Pipeline::new(&config(mode));
-            check(&lines, &host, &pipeline.on_request(&headers, &host, table, &host));
+            let step = pipeline.on_request(&headers, &host, table, &host);
+            check(&lines, &host, &step);
+            if let Step::Forward(forward) = &step {
+                again(&lines, &forward.exchange, &newer);
+            }
         }
     });
     INGRESS.with(|vm| {
@@ -66,11 +74,21 @@ fn lines(input: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
 }
 
 /// What the pipelines ask of the host.
-struct Host<'a>(&'a [(&'a [u8], &'a [u8])]);
+struct Host<'a> {
+    lines: &'a [(&'a [u8], &'a [u8])],
+    /// Stands for every grant.
+    grant: &'a Grant,
+}
+
+/// An `Authorization` and a CSRF session in one.
+fn grant(serial: u64) -> Grant {
+    let csrf = Session::from_parts(b"token", b"sid=1");
+    Grant { authorization: (*b"Bearer token").into(), csrf, serial, same_since: serial }
+}
 
 impl Host<'_> {
     fn line(&self, name: &[u8]) -> Option<Vec<u8>> {
-        self.0.iter().find(|(line, _)| *line == name).map(|(_, value)| value.to_vec())
+        self.lines.iter().find(|(line, _)| *line == name).map(|(_, value)| value.to_vec())
     }
 }
 
@@ -100,7 +118,7 @@ impl Response for Host<'_> {
 
 impl Grants for Host<'_> {
     fn grant(&self, _id: &str) -> GrantState<'_> {
-        GrantState::Ready(b"Bearer token")
+        GrantState::Ready(self.grant)
     }
 }
 
@@ -122,6 +140,25 @@ fn check(lines: &[(&[u8], &[u8])], host: &Host<'_>, step: &Step<'_>) {
         }
         Step::Answer(refusal) => assert!((400..600).contains(&refusal.status)),
         Step::Wait(_) => {}
+    }
+}
+
+/// Whatever a caller sent, what is sent again is one request with nothing internal in it but what replays need.
+fn again(lines: &[(&[u8], &[u8])], exchange: &Exchange, newer: &Host<'_>) {
+    let mut replay = Replay::new(serialise(lines), true, 0, &Budget::new(0));
+    match replay.next(exchange, newer, Some(b"192.0.2.1:443"), 1000) {
+        Next::Send(dispatch) => {
+            let parsed = HeaderBlock::parse(&dispatch.headers);
+            assert!(parsed.is_ok());
+            for (name, value) in parsed.iter().flat_map(HeaderBlock::iter) {
+                assert!(is_one_line(value));
+                assert!(!name.starts_with(INTERNAL_PREFIX.as_bytes()), "{}", name.escape_ascii());
+                let internal = name.starts_with(b"x-envoy-");
+                let ours = [ORIGINAL_DST, HEADERS_TIMEOUT].iter().any(|ours| ours.as_bytes() == name);
+                assert!(!internal || ours, "{}", name.escape_ascii());
+            }
+        }
+        other => assert!(matches!(other, Next::Pass), "every grant is newer"),
     }
 }
 
@@ -167,6 +204,7 @@ fn egress(encode_url: bool) -> EgressRecord {
         headers: vec![("x-added".to_owned(), "value".to_owned())],
         query_parameters: vec![("key".to_owned(), vec!["1".to_owned(), "2".to_owned()])],
         headers_timeout_ms: Some(1000),
+        csrf: Some("g2".to_owned()),
         ..EgressRoute::default()
     };
     EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) }
