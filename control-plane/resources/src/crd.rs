@@ -203,6 +203,20 @@ mod tests {
         }
     }
 
+    /// Whatever could be written as a number is bounded, and a proxy's URL says what it is for.
+    #[test]
+    fn limits_have_bounds() {
+        let schema = application_schema();
+        let fairlead = at(&schema, "/properties/spec/properties/fairlead/properties");
+        for (field, maximum) in
+            [("/concurrency", 1_000_000), ("/replay/properties/maxRequestBytes", 16 * 1024 * 1024)]
+        {
+            let field = at(fairlead, field);
+            assert_eq!((at(field, "/minimum"), at(field, "/maximum")), (&json!(0), &json!(maximum)));
+        }
+        assert!(at(fairlead, "/proxy/x-kubernetes-validations/0/rule").as_str().unwrap().contains("'none'"));
+    }
+
     /// CV §9.3: what is required, and the only default.
     #[test]
     fn applications_schema_is_kymas() {

@@ -106,6 +106,12 @@ fn what_the_schema_demands_is_demanded() {
             "spec.fairlead.callers",
             "`any`, `mapped` or a list of namespaces",
         ),
+        (
+            application(json!({"fairlead": {"callers": ["shop", "Shop"]}})),
+            "spec.fairlead.callers",
+            "name of a namespace",
+        ),
+        (application(json!({"fairlead": {"concurrency": -1}})), "spec.fairlead.concurrency", "u32"),
         (application(json!({"fairlead": {"sink": {"kafka": "x"}}})), "spec.fairlead.sink", "publisher"),
         (json!({"kind": "Application"}), "manifest", "missing field `apiVersion`"),
         (json!([]), "manifest", ""),

@@ -52,7 +52,13 @@ impl Compiler<'_> {
         held: &Held,
         with: CsrfAuth,
     ) -> Result<Arc<GrantSpec>, Box<Refused>> {
-        self.spec(held, url, Whose::Csrf, "csrf", GrantKind::Csrf { with }).map(Arc::new)
+        // One Secret may hold what several kinds need, and each has a session of its own.
+        let name = match &with {
+            CsrfAuth::Basic(_) => "csrf, basic",
+            CsrfAuth::Grant(_) => "csrf, grant",
+            CsrfAuth::Certificate(_) => "csrf, certificate",
+        };
+        self.spec(held, url, Whose::Csrf, name, GrantKind::Csrf { with }).map(Arc::new)
     }
 
     fn spec(

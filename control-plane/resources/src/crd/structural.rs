@@ -100,7 +100,7 @@ fn absorb(fields: &mut Map<String, Value>, branch: Value) {
 /// Rust's widths, as limits where the API server has no format for them.
 fn number(fields: &mut Map<String, Value>) {
     match fields.get("format").and_then(Value::as_str) {
-        Some("uint32") => drop(fields.insert("maximum".into(), json!(u32::MAX))),
+        Some("uint32") => drop(fields.entry("maximum").or_insert_with(|| json!(u32::MAX))),
         None => return,
         Some(format) if FORMATS.contains(&format) => return,
         Some(_) => {}
