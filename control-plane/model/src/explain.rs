@@ -1,20 +1,18 @@
 //! How a call would be answered, for people (`fairlead explain`). Nothing of a Secret is in it.
 
+mod forward;
+
 use std::fmt;
 
 use fairlead_app_router::normalise;
-use fairlead_wire::{
-    Reason, Refusal,
-    feed::{Credential, EgressOutcome, EgressRoute},
-    idle::Idle,
-};
+use fairlead_wire::{Reason, Refusal, feed::EgressOutcome};
 use serde::Serialize;
 
 use crate::{
-    ClientPair, GrantKind, GrantSpec, Problem,
-    compile::{Compiled, Needs, Way, text},
-    date,
+    Problem,
+    compile::{Compiled, Way, text},
 };
+pub use forward::Forward;
 
 /// How a call is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,43 +37,7 @@ pub struct Explanation {
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// It goes to a target.
-    #[serde(rename_all = "camelCase")]
-    Forward {
-        /// Scheme, host, base path and query.
-        target: String,
-        /// Transport profile: its id and its [kind](crate::Trust::kind).
-        profile: (String, &'static str),
-        /// The proxy that it goes through.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        proxy: Option<String>,
-        /// The certificate that the connection shows: its fingerprint and its last day.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        client_certificate: Option<String>,
-        /// What goes on top of it, with the token endpoint.
-        credential: String,
-        /// The CSRF endpoint.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        csrf: Option<String>,
-        /// Secrets that it is made of, `namespace/name`.
-        secrets: Vec<String>,
-        /// Names of headers that are added where the caller sends none.
-        headers: Vec<String>,
-        /// Names of query parameters that are added where the caller sends none.
-        query_parameters: Vec<String>,
-        /// Whether the path is decoded and encoded anew (`spec.encodeUrl`).
-        encode_url: bool,
-        /// Milliseconds until response headers, 0: no limit; none: the installation's limit.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        headers_timeout_ms: Option<u32>,
-        /// How long it may be idle, `none`: no limit; absent: the installation's limit.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        idle: Option<&'static str>,
-        /// How many of the Application's calls one worker has at a time, 0: no limit; absent: the installation's limit.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        concurrency: Option<u32>,
-        /// What becomes of a call whose grant is rejected.
-        replay: String,
-    },
+    Forward(Box<Forward>),
     /// It is answered with an error.
     #[serde(rename_all = "camelCase")]
     Refuse {
@@ -159,81 +121,12 @@ impl Verdict {
     fn of(way: &Way) -> Self {
         match (way.record.read().map(|record| record.outcome), &way.needs) {
             (Some(EgressOutcome::Refusal(refusal)), _) => Self::refuse(&refusal),
-            (Some(EgressOutcome::Route(route)), Some(needs)) => Self::forward(&route, needs),
+            (Some(EgressOutcome::Route(route)), Some(needs)) => {
+                Self::Forward(Box::new(Forward::new(&route, needs)))
+            }
             // Neither a route without needs is ever made, nor a record that cannot be read.
             _ => Self::refuse(&Refusal::empty(503, Reason::ProfileMissing)),
         }
-    }
-
-    fn forward(route: &EgressRoute, needs: &Needs) -> Self {
-        let scheme = if route.tls { "https" } else { "http" };
-        let mark = if route.query.is_empty() { "" } else { "?" };
-        let mut headers: Vec<String> = route.headers.iter().map(|(name, _)| name.clone()).collect();
-        headers.dedup();
-        Self::Forward {
-            target: format!("{scheme}://{}{}{mark}{}", route.authority, route.base_path, route.query),
-            profile: (needs.profile.id.clone(), needs.profile.trust.kind()),
-            proxy: needs.profile.proxy.as_ref().map(ToString::to_string),
-            client_certificate: needs.profile.client.as_deref().map(shown),
-            credential: credential(route, needs),
-            csrf: route.csrf.as_deref().map(|id| needs.grant(id).map(endpoint).unwrap_or_default()),
-            secrets: needs.secrets.iter().map(|(namespace, name)| format!("{namespace}/{name}")).collect(),
-            headers,
-            query_parameters: route.query_parameters.iter().map(|(name, _)| name.clone()).collect(),
-            encode_url: route.encode_url,
-            headers_timeout_ms: route.headers_timeout_ms,
-            idle: route.idle.map(Idle::as_str),
-            concurrency: route.concurrency,
-            replay: replay(route),
-        }
-    }
-}
-
-fn credential(route: &EgressRoute, needs: &Needs) -> String {
-    match &route.credential {
-        Credential::None => "none".to_owned(),
-        Credential::Static(_) => "Authorization: Basic [redacted]".to_owned(),
-        Credential::Grant(id) => match needs.grant(id) {
-            Some(grant) if grant.endpoint.is_err() => endpoint(grant),
-            Some(grant) => format!("Authorization: Bearer [redacted], {}", endpoint(grant)),
-            None => "Authorization: Bearer [redacted]".to_owned(),
-        },
-    }
-}
-
-/// Where a grant is fetched, and with what.
-fn endpoint(grant: &GrantSpec) -> String {
-    let endpoint = match &grant.endpoint {
-        Ok(endpoint) => endpoint,
-        Err(refusal) => {
-            return format!("no token can be had: {} {}", refusal.status, refusal.body.trim_end());
-        }
-    };
-    let mut url = endpoint.url.clone();
-    // A query may hold a key.
-    url.set_query(None);
-    let mut text = format!("a token from {url} ({}", endpoint.trust.kind());
-    if let Some(proxy) = &endpoint.proxy {
-        text.push_str(&format!(", through {proxy}"));
-    }
-    if let GrantKind::CertifiedClient { pair, .. } = &grant.kind {
-        text.push_str(&format!(", with the certificate {}", shown(pair)));
-    }
-    text.push(')');
-    text
-}
-
-fn shown(pair: &ClientPair) -> String {
-    format!("{} until {}", pair.fingerprint, date::day(pair.expires))
-}
-
-fn replay(route: &EgressRoute) -> String {
-    let grants = matches!(route.credential, Credential::Grant(_)) || route.csrf.is_some();
-    match (grants, route.no_replay, route.replay_bytes) {
-        (false, ..) => "never: it has no token that could be renewed".to_owned(),
-        (_, true, _) => "off".to_owned(),
-        (.., Some(bytes)) => format!("with bodies up to {bytes} bytes"),
-        _ => "with bodies up to the installation's limit".to_owned(),
     }
 }
 
@@ -248,45 +141,7 @@ impl fmt::Display for Explanation {
             writeln!(f, "  did you mean {path}")?;
         }
         match &self.verdict {
-            Verdict::Forward {
-                target,
-                profile: (id, kind),
-                proxy,
-                client_certificate,
-                credential,
-                csrf,
-                secrets,
-                headers,
-                query_parameters,
-                encode_url,
-                headers_timeout_ms,
-                idle,
-                concurrency,
-                replay,
-            } => {
-                writeln!(f, "  target       {target}")?;
-                writeln!(f, "  transport    {kind} ({id})")?;
-                optional(f, "  proxy        ", proxy.as_deref())?;
-                optional(f, "  certificate  ", client_certificate.as_deref())?;
-                writeln!(f, "  credential   {credential}")?;
-                optional(f, "  csrf         ", csrf.as_deref())?;
-                list(f, "  secrets      ", secrets, "")?;
-                list(f, "  headers      ", headers, ": [redacted]")?;
-                list(f, "  parameters   ", query_parameters, "=[redacted]")?;
-                writeln!(f, "  encodeUrl    {encode_url}")?;
-                match headers_timeout_ms {
-                    None => writeln!(f, "  time-out     the installation's")?,
-                    Some(0) => writeln!(f, "  time-out     none")?,
-                    Some(millis) => writeln!(f, "  time-out     {millis} ms to response headers")?,
-                }
-                writeln!(f, "  idle         {}", idle.unwrap_or("the installation's"))?;
-                match concurrency {
-                    None => writeln!(f, "  concurrency  the installation's")?,
-                    Some(0) => writeln!(f, "  concurrency  no limit")?,
-                    Some(limit) => writeln!(f, "  concurrency  {limit} in one worker")?,
-                }
-                writeln!(f, "  replay       {replay}")?;
-            }
+            Verdict::Forward(forward) => forward.fmt(f)?,
             Verdict::Refuse { status, reason, body } => {
                 writeln!(f, "  answer       {status} ({reason})")?;
                 let body = if body.is_empty() { "empty" } else { body.trim_end() };
@@ -298,16 +153,4 @@ impl fmt::Display for Explanation {
         }
         Ok(())
     }
-}
-
-fn optional(f: &mut fmt::Formatter<'_>, label: &str, value: Option<&str>) -> fmt::Result {
-    value.map_or(Ok(()), |value| writeln!(f, "{label}{value}"))
-}
-
-fn list(f: &mut fmt::Formatter<'_>, label: &str, names: &[String], value: &str) -> fmt::Result {
-    if names.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> = names.iter().map(|name| format!("{name}{value}")).collect();
-    writeln!(f, "{label}{}", names.join(", "))
 }

@@ -17,7 +17,7 @@ mod profile;
 mod proxy;
 mod record;
 
-pub use explain::{Explanation, Verdict};
+pub use explain::{Explanation, Forward, Verdict};
 pub use grant::{CsrfAuth, Endpoint, GrantKind, GrantSpec};
 pub use index::{CallPath, Changes, Index, Overview, ProfileChanges};
 pub use installation::{BUILT_IN_REFUSED, Installation};
