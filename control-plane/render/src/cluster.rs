@@ -86,12 +86,11 @@ pub(crate) fn cluster(upstream: &Upstream<'_>, name: &str, kind: &Value, options
             "max_retries": 0,
         }] },
         "upstream_connection_options": { "tcp_keepalive": { "keepalive_time": 30, "keepalive_interval": 30 } },
-        "typed_extension_protocol_options": options,
     });
     if let (Some(cluster), Some(kind)) = (cluster.as_object_mut(), kind.as_object()) {
         cluster.extend(kind.clone());
     }
-    cluster
+    with(cluster, "typed_extension_protocol_options", options)
 }
 
 /// The same with a field more, unless it is null.

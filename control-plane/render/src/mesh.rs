@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 pub use egress::{MeshEgress, egress};
 pub use gateway::{MeshControl, MeshGateway, Module};
 pub use ingress::{MeshIngress, ingress};
-pub use object::{LABELS, PROFILE_LABEL};
+pub use object::{CLIENT_LABEL, LABELS, PROFILE_LABEL};
 pub use plugin::plugin;
-pub use profiles::{Profiles, client_secret_name, profile_object_name};
+pub use profiles::{Profiles, client_secret, client_secret_name, profile_object_name};
 
 use crate::{Resolver, forward_proxy};
 

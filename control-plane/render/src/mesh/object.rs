@@ -11,6 +11,9 @@ pub const LABELS: &[(&str, &str)] =
 /// Label of a transport profile's object; its value is the profile's id.
 pub const PROFILE_LABEL: &str = "fairlead.kyma-project.io/profile";
 
+/// Label of a client certificate's Secret, and of the object of each profile that needs it; its value is the fingerprint.
+pub const CLIENT_LABEL: &str = "fairlead.kyma-project.io/client";
+
 /// Networking objects, as far back as Istio 1.22.
 pub(super) const NETWORKING: &str = "networking.istio.io/v1";
 /// `EnvoyFilter` alone.

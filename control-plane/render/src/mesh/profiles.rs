@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     MeshGateway,
     envoy_filter::{cluster, envoy_filter, listener},
-    object::PROFILE_LABEL,
+    object::{CLIENT_LABEL, PROFILE_LABEL, object},
 };
 use crate::{Profile, cluster::parts, upstream::Upstream};
 
@@ -39,6 +39,7 @@ impl<'a> Profiles<'a> {
         let mut object = envoy_filter(self.gateway, &profile_object_name(&profile.id), &patches);
         if let Some(labels) = object.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
             labels.insert(PROFILE_LABEL.to_owned(), json!(profile.id));
+            labels.extend(profile.client.iter().map(|client| (CLIENT_LABEL.to_owned(), json!(client))));
         }
         object
     }
@@ -48,6 +49,21 @@ impl<'a> Profiles<'a> {
 #[must_use]
 pub fn profile_object_name(id: &str) -> String {
     id.replace('.', "-")
+}
+
+/// The Secret with a client certificate, in the gateway's namespace and nowhere else; values in base64.
+#[must_use]
+pub fn client_secret(gateway: &MeshGateway, fingerprint: &str, certificate: &Value, key: &Value) -> Value {
+    let mut secret = object("v1", "Secret", gateway, &client_secret_name(fingerprint), &Value::Null);
+    if let Some(fields) = secret.as_object_mut() {
+        fields.remove("spec");
+        fields.insert("type".to_owned(), json!("kubernetes.io/tls"));
+        fields.insert("data".to_owned(), json!({ "tls.crt": certificate, "tls.key": key }));
+    }
+    if let Some(labels) = secret.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.insert(CLIENT_LABEL.to_owned(), json!(fingerprint));
+    }
+    secret
 }
 
 /// Name of the Secret with a client certificate, in the gateway's namespace; keys `tls.crt` and `tls.key`.

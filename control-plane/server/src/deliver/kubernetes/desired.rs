@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use fairlead_render::{
-    Profile,
-    mesh::{self, MeshEgress, MeshIngress, Module, Profiles},
-};
-use serde_json::Value;
+use fairlead_model::ClientPair;
+use fairlead_render::mesh::{self, MeshEgress, MeshGateway, MeshIngress, Module, Profiles};
+use k8s_openapi::ByteString;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
 
-use super::object::Kind;
+use super::{object::Kind, profiles::Wanted};
 use crate::{
     config::{Config, MeshEgressConfig, MeshIngressConfig},
     gateways::mesh::{Current, egress, host, ingress},
@@ -33,9 +33,14 @@ impl Which {
     /// What is written for it, in order.
     pub(super) fn kinds(&self) -> &'static [Kind] {
         match self {
-            Self::Egress(_) => {
-                &[Kind::Telemetry, Kind::EnvoyFilter, Kind::VirtualService, Kind::Gateway, Kind::WasmPlugin]
-            }
+            Self::Egress(_) => &[
+                Kind::Telemetry,
+                Kind::Secret,
+                Kind::EnvoyFilter,
+                Kind::VirtualService,
+                Kind::Gateway,
+                Kind::WasmPlugin,
+            ],
             Self::Ingress(_) => {
                 &[Kind::Secret, Kind::EnvoyFilter, Kind::VirtualService, Kind::Gateway, Kind::WasmPlugin]
             }
@@ -89,17 +94,34 @@ impl Rendered {
         if let (Some(push), Some(metadata)) =
             (push, object.get_mut("metadata").and_then(Value::as_object_mut))
         {
-            metadata.insert("annotations".to_owned(), serde_json::json!({ super::PUSHED: push }));
+            metadata.insert("annotations".to_owned(), json!({ super::PUSHED: push }));
         }
         object
     }
 
-    /// The objects of transport profiles.
-    pub(super) fn profiles<'a>(&self, profiles: impl Iterator<Item = &'a Profile>) -> Vec<Value> {
+    /// The objects of transport profiles, and the Secrets of their client certificates.
+    pub(super) fn profiles<'a>(&self, wanted: impl Iterator<Item = &'a Wanted>) -> Vec<Value> {
         let all = match self {
             Self::Egress(egress) => Profiles::egress(&egress.gateway),
             Self::Ingress(ingress) => Profiles::ingress(&ingress.gateway),
         };
-        profiles.map(|profile| all.object(profile)).collect()
+        let of = |wanted: &Wanted| {
+            let secret = wanted.client.as_deref().map(|client| self.client(client));
+            secret.into_iter().chain([all.object(&wanted.profile)])
+        };
+        wanted.flat_map(of).collect()
+    }
+
+    fn client(&self, pair: &ClientPair) -> Value {
+        let value = |pem: &str| json!(ByteString(pem.as_bytes().to_vec()));
+        let (certificate, key) = (value(&pair.certificate_pem), value(pair.key_pem.expose_secret()));
+        mesh::client_secret(self.gateway(), &pair.fingerprint, &certificate, &key)
+    }
+
+    fn gateway(&self) -> &MeshGateway {
+        match self {
+            Self::Egress(egress) => &egress.gateway,
+            Self::Ingress(ingress) => &ingress.gateway,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Objects that are ours: what kinds there are, in which order they are written, and when two are the same.
 
-use fairlead_render::mesh::{LABELS, PROFILE_LABEL};
+use fairlead_render::mesh::{CLIENT_LABEL, LABELS, PROFILE_LABEL, client_secret_name};
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject},
@@ -93,6 +93,19 @@ pub(super) fn selector() -> String {
 /// The transport profile that an object stands for.
 pub(super) fn profile(object: &DynamicObject) -> Option<&str> {
     object.metadata.labels.as_ref()?.get(PROFILE_LABEL).map(String::as_str)
+}
+
+/// Whether gateways may need an object for a while after nothing else does: it is of a transport profile.
+pub(super) fn outlives(object: &DynamicObject) -> bool {
+    let labels = object.metadata.labels.iter().flatten();
+    labels.into_iter().any(|(label, _)| label == PROFILE_LABEL || label == CLIENT_LABEL)
+}
+
+/// The Secret that a profile's object is of no use without.
+pub(super) fn needs(object: &Value) -> Option<Key> {
+    let labels = object.pointer("/metadata/labels").filter(|labels| labels.get(PROFILE_LABEL).is_some())?;
+    let fingerprint = labels.get(CLIENT_LABEL)?.as_str()?;
+    Some(Key { kind: Kind::Secret, name: client_secret_name(fingerprint) })
 }
 
 /// Whether we wrote it. Labels can be anybody's.

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fairlead_model::Profile;
+use fairlead_model::{ClientPair, Profile};
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -24,9 +24,17 @@ const PUSHED: Duration = Duration::from_millis(350);
 /// What records need.
 #[derive(Clone, Default)]
 pub(super) struct Needed {
-    pub(super) profiles: BTreeMap<String, Arc<fairlead_render::Profile>>,
+    pub(super) profiles: BTreeMap<String, Wanted>,
     /// All that is there at the start is counted.
     pub(super) complete: bool,
+}
+
+/// A profile that records need.
+#[derive(Clone)]
+pub(super) struct Wanted {
+    pub(super) profile: Arc<fairlead_render::Profile>,
+    /// Its client certificate.
+    pub(super) client: Option<Arc<ClientPair>>,
 }
 
 /// What the API server has, and since when.
@@ -55,9 +63,9 @@ impl MeshProfiles {
 
 impl Deliver for MeshProfiles {
     fn add(&mut self, profile: &Profile) {
-        let profile = Arc::new(rendered(profile));
+        let wanted = Wanted { profile: Arc::new(rendered(profile)), client: profile.client.clone() };
         self.needed.send_modify(|needed| {
-            needed.profiles.insert(profile.id.clone(), profile);
+            needed.profiles.insert(profile.id.clone(), wanted);
         });
     }
 

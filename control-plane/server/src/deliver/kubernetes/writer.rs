@@ -5,6 +5,7 @@
 //! everything else is there.
 
 mod api;
+mod collect;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +24,7 @@ use tokio::{sync::watch, time::sleep_until};
 
 use super::{
     desired::{Rendered, Which},
-    object::{Key, Kind, profile, same, written_by_us},
+    object::{Key, Kind, needs, same},
     profiles::{Needed, There},
     secrets::{self, Sources},
     seen::{self, Seen},
@@ -184,7 +185,7 @@ impl Writer {
         }));
         objects.extend(self.secrets(&ca));
         let needed = self.inputs.needed.borrow_and_update();
-        objects.extend(rendered.profiles(needed.profiles.values().map(|profile| &**profile)));
+        objects.extend(rendered.profiles(needed.profiles.values()));
         drop(needed);
         self.inputs.signals.leadership.borrow_and_update();
         if let Some(owner) = &self.owner {
@@ -263,6 +264,9 @@ impl Writer {
             self.dirty = others;
             let written = self.write(&mine).await;
             failed.extend(written);
+        }
+        // What was written last goes first: a Secret after whatever named it.
+        for kind in self.which.kinds().iter().rev().copied() {
             failed.extend(self.collect(kind).await);
         }
         if !failed.is_empty() {
@@ -304,15 +308,17 @@ impl Writer {
     /// Writes those of these objects that differ; gives back what failed.
     async fn write(&mut self, keys: &BTreeSet<Key>) -> Vec<Key> {
         let different = keys.iter().filter(|key| self.differs(key));
-        let different: Vec<_> =
-            different.filter_map(|key| Some((key.clone(), self.desired.get(key)?.clone()))).collect();
+        let different = different.filter_map(|key| Some((key.clone(), self.desired.get(key)?.clone())));
+        // A profile waits for its certificate.
+        let lacks = |object: &Value| needs(object).is_some_and(|secret| self.seen.get(&secret).is_none());
+        let (early, different): (Vec<_>, Vec<_>) = different.partition(|(_, object)| lacks(object));
         let (cluster, namespace) = (&self.cluster, self.which.namespace());
         let writes = different.into_iter().map(|(key, object)| async move {
             let written = api::apply(cluster, namespace, &key, &object).await;
             (key, written)
         });
         let results: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
-        let mut failed = Vec::new();
+        let mut failed: Vec<_> = early.into_iter().map(|(key, _)| key).collect();
         for (key, result) in results {
             match result {
                 Ok(object) => {
@@ -326,57 +332,6 @@ impl Writer {
             }
         }
         self.tell();
-        failed
-    }
-
-    /// Deletes objects of a kind that we wrote and nothing needs; gives back what failed.
-    async fn collect(&mut self, kind: Kind) -> Vec<Key> {
-        let grace = self.config.profiles.grace.get();
-        let counted = self.inputs.needed.borrow().complete;
-        let plugin = self.inputs.signals.module.borrow().is_some();
-        let sources = self.inputs.sources.borrow().complete();
-        let mut due = Vec::new();
-        let mut waiting = BTreeSet::new();
-        for key in self.seen.keys().filter(|key| key.kind == kind && !self.desired.contains_key(*key)) {
-            let Some(object) = self.seen.get(key).filter(|object| written_by_us(object)) else { continue };
-            let known = match kind {
-                Kind::WasmPlugin => plugin,
-                Kind::Secret => sources,
-                Kind::EnvoyFilter => counted,
-                Kind::Telemetry | Kind::VirtualService | Kind::Gateway => true,
-            };
-            // Before everything is counted, an object that seems to be of no use may be needed.
-            if !known {
-                continue;
-            }
-            if profile(object).is_none() {
-                due.push(key.clone());
-                continue;
-            }
-            waiting.insert(key.clone());
-            let since = *self.unneeded.entry(key.clone()).or_insert_with(Instant::now);
-            if since.elapsed() >= grace {
-                due.push(key.clone());
-            }
-        }
-        self.unneeded.retain(|key, _| key.kind != kind || waiting.contains(key));
-        let mut failed = Vec::new();
-        for key in due {
-            match api::delete(&self.cluster, self.which.namespace(), &key).await {
-                Ok(()) => {
-                    tracing::info!(
-                        kind = kind.name(),
-                        name = key.name,
-                        "an object that nothing needs was deleted"
-                    );
-                    self.unneeded.remove(&key);
-                }
-                Err(error) => {
-                    tracing::error!(%error, "an object that nothing needs cannot be deleted");
-                    failed.push(key);
-                }
-            }
-        }
         failed
     }
 }
