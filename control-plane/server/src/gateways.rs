@@ -166,6 +166,11 @@ fn plugin(config: &Config) -> PluginConfig {
         max_held: gateways.max_held,
         stale_warning_ms: milliseconds(gateways.stale_warning),
         max_staleness_ms: milliseconds(gateways.max_staleness),
+        concurrency: gateways.concurrency,
+        replay_bytes: gateways.replay.max_request_bytes,
+        replay_answer_bytes: gateways.replay.max_answer_bytes,
+        replay_budget: gateways.replay.budget_bytes,
+        headers_timeout_ms: u32::try_from(milliseconds(gateways.headers_timeout)).unwrap_or(u32::MAX),
         ..PluginConfig::default()
     };
     plugin.control.authority.clone_from(&config.control.server_name);

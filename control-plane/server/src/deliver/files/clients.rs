@@ -59,6 +59,7 @@ mod tests {
             key_pem: "key".to_owned().into(),
             fingerprint: fingerprint.to_owned(),
             expires: 0,
+            ending: 0,
         };
         keep(directory.path(), &BTreeSet::new()).unwrap();
         for name in ["one", "two"] {
