@@ -212,7 +212,7 @@ fn forward<'a>(removals: Vec<Op<'a>>, sink: &'a Sink, exchange: Exchange) -> For
     ops.push(Op::Remove(XFCC));
     ops.push(Op::Set(b":authority", Cow::Borrowed(sink.authority.as_bytes())));
     ops.push(Op::Set(PROFILE.as_bytes(), Cow::Borrowed(sink.profile.as_bytes())));
-    Forward { ops, exchange, permit: None, keep: None }
+    Forward { ops, exchange, permit: None, keep: None, only_http1: false }
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ pub struct Forward<'a> {
     pub permit: Option<Permit>,
     /// The request may have to be sent again: keep its headers as they are now, and a body of up to so many bytes.
     pub keep: Option<u32>,
+    /// The connection to the target must not become an HTTP/2 one: over those, hardly any target takes a WebSocket (RFC
+    /// 8441), and the host does not ask.
+    pub only_http1: bool,
 }
 
 impl Forward<'_> {

@@ -137,6 +137,14 @@ mod host {
             timeout: u32,
             token: *mut u32,
         ) -> u32;
+        pub(super) fn proxy_call_foreign_function(
+            name: *const u8,
+            name_len: usize,
+            arguments: *const u8,
+            arguments_len: usize,
+            data: *mut *mut u8,
+            len: *mut usize,
+        ) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, by: i64) -> u32;
         pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
@@ -289,6 +297,23 @@ pub(crate) fn remove_header(map: Map, name: &[u8]) -> bool {
 pub(crate) fn replace_headers(map: Map, pairs: &[u8]) -> bool {
     // SAFETY: pointer and length are those of `pairs`.
     unsafe { host::proxy_set_header_map_pairs(map as u32, pairs.as_ptr(), pairs.len()) == OK }
+}
+
+/// Calls a function that only some hosts have and that gives nothing back. False where there is none, or it refuses.
+pub(crate) fn foreign(name: &str, arguments: &[u8]) -> bool {
+    let (mut data, mut len) = (std::ptr::null_mut(), 0);
+    // SAFETY: pointers and lengths are those of `name` and `arguments`, the others are to local variables.
+    let status = unsafe {
+        host::proxy_call_foreign_function(
+            name.as_ptr(),
+            name.len(),
+            arguments.as_ptr(),
+            arguments.len(),
+            &raw mut data,
+            &raw mut len,
+        )
+    };
+    status == OK
 }
 
 /// A property of the stream in effect; the parts of `path` are separated by NUL.

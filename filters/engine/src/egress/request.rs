@@ -13,6 +13,8 @@ pub(super) struct Seen<'a> {
     pub(super) access_token: Option<&'a [u8]>,
     /// Lines of `Authorization`.
     pub(super) authorizations: usize,
+    /// It asks for a WebSocket (RFC 6455 §4.1).
+    pub(super) websocket: bool,
     /// Removals of what a caller sent and nobody behind may see.
     pub(super) removals: Vec<Op<'a>>,
 }
@@ -26,6 +28,7 @@ impl<'a> Seen<'a> {
                 b":path" => seen.path = value,
                 b":authority" => seen.authority = value,
                 b"authorization" => seen.authorizations += 1,
+                b"upgrade" => seen.websocket |= value.eq_ignore_ascii_case(b"websocket"),
                 _ if name == ACCESS_TOKEN.as_bytes() => {
                     access_tokens += 1;
                     if access_tokens == 1 && !value.is_empty() {

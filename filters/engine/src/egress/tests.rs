@@ -120,6 +120,25 @@ fn both_ports_reach_the_entry_by_their_own_grammar() {
 }
 
 #[test]
+fn only_a_websocket_over_tls_keeps_its_connection_from_http2() {
+    let forced = |tls, lines: &[(&str, &str)]| {
+        let table = only(EgressRoute { tls, ..route() });
+        let pipeline = Pipeline::new(&config(&["*"], &[(8080, Mode::Manual)]));
+        let lines = [&[(":path", "/app/svc")], lines].concat();
+        block(&lines, |headers| {
+            match pipeline.on_request(headers, &Peer::default(), Some(&table), &Broker::new(&[])) {
+                Step::Forward(forward) => forward.only_http1,
+                other => panic!("{other:?}"),
+            }
+        })
+    };
+    assert!(forced(true, &[("upgrade", "WebSocket")]));
+    assert!(!forced(false, &[("upgrade", "websocket")]));
+    assert!(!forced(true, &[("upgrade", "h2c")]));
+    assert!(!forced(true, &[]));
+}
+
+#[test]
 fn credentials_overwrite_authorization() {
     cover("AG-6-r02");
     for (credential, value) in [

@@ -17,6 +17,12 @@ use crate::{
     pairs,
 };
 
+/// Envoy's function that sets what the connection to a target is made by.
+const SET_STATE: &str = "set_envoy_filter_state";
+/// Its arguments (Envoy's `SetEnvoyFilterStateArguments` as Protobuf): the well-known key, in field 1, of the protocols
+/// to offer by ALPN, `http/1.1` in field 2, as long as the request lasts (1 in field 3).
+const ONLY_HTTP1: &[u8] = b"\x0a\x23envoy.network.application_protocols\x12\x08http/1.1\x18\x01";
+
 /// What became of a request.
 enum Next {
     Continue,
@@ -160,6 +166,9 @@ fn follow(context: u32, step: Step<'_>) -> (Next, Option<u32>) {
         }
         Step::Forward(forward) => {
             if !forward.ops().all(|op| perform(Map::Request, &op)) {
+                return (broken(), None);
+            }
+            if forward.only_http1 && !abi::foreign(SET_STATE, ONLY_HTTP1) {
                 return (broken(), None);
             }
             let Forward { exchange, permit, keep, .. } = forward;
