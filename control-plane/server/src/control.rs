@@ -151,6 +151,7 @@ impl Control {
         let waiting = self.publisher.undelivered(patience).filter(|(application, ..)| *application == name);
         let waiting: BTreeSet<_> = waiting.map(|(_, view, profile)| (view, profile.to_owned())).collect();
         told.undelivered = waiting.into_iter().collect();
+        told.server_pair_missing.clone_from(&self.state.server_pair_missing.borrow());
         Some(told)
     }
 

@@ -25,6 +25,9 @@ pub struct Core {
     pub forwarder: Option<Forwarder>,
     /// Applications whose status is to be looked at.
     pub board: Board,
+    /// The Secret with the pair that external systems are to see (`namespace/name`), while there is none that can be used
+    /// and the ingress gateway shows a self-signed one.
+    pub server_pair_missing: watch::Sender<Option<Arc<str>>>,
     /// Counters.
     pub metrics: Metrics,
     /// True from the moment on at which the process is to end.
@@ -46,7 +49,8 @@ impl Core {
         let epoch = format!("{:032x}", rand::random::<u128>());
         let lane = |view| Lane::new(view, Hub::new(&epoch, crate::feed::hub::TOMBSTONES));
         let (egress, ingress) = (lane(View::Egress), lane(View::Ingress));
-        Self { egress, ingress, broker, board: Board::default(), forwarder, metrics, draining, level }
+        let (board, server_pair_missing) = (Board::default(), watch::Sender::default());
+        Self { egress, ingress, broker, forwarder, board, server_pair_missing, metrics, draining, level }
     }
 
     /// One view's records.

@@ -30,11 +30,13 @@ pub enum Aspect {
     TargetsAllowed,
     /// The gateways have the transport profiles that calls need.
     ProfilesDelivered,
+    /// External systems see the certificate at the ingress gateway that they are meant to see.
+    ServerTrusted,
 }
 
 impl Aspect {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::FieldsValid,
         Self::SecretsFound,
@@ -43,6 +45,7 @@ impl Aspect {
         Self::TargetsValid,
         Self::TargetsAllowed,
         Self::ProfilesDelivered,
+        Self::ServerTrusted,
     ];
 
     /// The condition's type.
@@ -57,6 +60,7 @@ impl Aspect {
             Self::TargetsValid => "TargetsValid",
             Self::TargetsAllowed => "TargetsAllowed",
             Self::ProfilesDelivered => "ProfilesDelivered",
+            Self::ServerTrusted => "ServerTrusted",
         }
     }
 
@@ -71,14 +75,16 @@ impl Aspect {
     pub fn of(reason: Reason) -> Self {
         match reason {
             Reason::SecretMissing => Self::SecretsFound,
-            Reason::SecretInvalid => Self::SecretsValid,
+            Reason::SecretInvalid | Reason::CertificateInvalid => Self::SecretsValid,
             Reason::Ambiguous => Self::NamesUnique,
             Reason::TargetRefused => Self::TargetsAllowed,
             Reason::TargetInvalid
             | Reason::TargetUnsupported
             | Reason::TargetUnreachable
             | Reason::TokenEndpointInvalid
-            | Reason::TokenEndpointUnreachable => Self::TargetsValid,
+            | Reason::TokenEndpointUnreachable
+            | Reason::CsrfEndpointUnreachable
+            | Reason::ProxyInvalid => Self::TargetsValid,
             Reason::ProfileMissing => Self::ProfilesDelivered,
             _ => Self::FieldsValid,
         }
@@ -123,6 +129,7 @@ pub fn judge(report: &Report, missing: &[Missing]) -> Vec<Finding> {
     };
     troubles.extend(missing.iter().filter(lacks).map(Trouble::missing));
     troubles.extend(report.undelivered.iter().map(|(view, profile)| Trouble::undelivered(*view, profile)));
+    troubles.extend(report.server_pair_missing.as_deref().map(Trouble::self_signed));
     let mut findings = vec![ready(&troubles)];
     for aspect in Aspect::ALL {
         let own: Vec<&Trouble> = troubles.iter().filter(|trouble| trouble.aspect == aspect).collect();
@@ -174,6 +181,18 @@ impl Trouble {
                 view.as_str()
             ),
             harmless: false,
+        }
+    }
+
+    fn self_signed(secret: &str) -> Self {
+        Self {
+            aspect: Aspect::ServerTrusted,
+            reason: "ServerPairMissing".to_owned(),
+            text: format!(
+                "the ingress gateway shows a self-signed certificate, which external systems have no reason to trust: Secret \
+                 {secret} is not there or lacks tls.crt or tls.key"
+            ),
+            harmless: true,
         }
     }
 
@@ -305,6 +324,14 @@ mod tests {
         assert!(
             findings[3].message.contains("egress gateway 10.0.0.1") && findings[3].message.contains("1970-")
         );
+    }
+
+    #[test]
+    fn a_self_signed_certificate_leaves_it_ready() {
+        let report = Report { server_pair_missing: Some("a/b".into()), ..report(Vec::new()) };
+        let findings = judge(&report, &[]);
+        assert!(findings[0].good && findings[1].message.contains("Secret a/b is not there"), "{findings:?}");
+        assert_eq!((findings[1].aspect, findings.len()), (Aspect::ServerTrusted, 2));
     }
 
     #[test]

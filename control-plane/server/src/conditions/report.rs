@@ -60,6 +60,8 @@ pub struct Report {
     pub profiles: Vec<(View, String)>,
     /// Those of them that its records wait for longer than they should.
     pub undelivered: Vec<(View, String)>,
+    /// The Secret that lacks what external systems are to see of the ingress gateway.
+    pub server_pair_missing: Option<Arc<str>>,
 }
 
 impl Report {
@@ -89,6 +91,7 @@ impl Report {
             unreadable,
             profiles,
             undelivered: Vec::new(),
+            server_pair_missing: None,
         })
     }
 }

@@ -142,6 +142,7 @@ impl<'a> Term<'a> {
     async fn run(mut self) {
         let writer = self.writer;
         let mut told = writer.signals.missing.clone();
+        let mut pair = writer.state.server_pair_missing.subscribe();
         let mut looks = interval(writer.config.profile_missing_after.get().max(AGAIN) / 4);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut listing = Instant::now();
@@ -159,6 +160,7 @@ impl<'a> Term<'a> {
                     gathered = Some(Instant::now() + writer.config.every.get());
                 }
                 Ok(()) = told.changed() => self.look().await,
+                Ok(()) = pair.changed() => drop(self.look_at_all().await),
                 _ = looks.tick() => self.look().await,
                 () = sleep_until(listing) => {
                     listing = Instant::now() + match self.list().await {
@@ -183,7 +185,11 @@ impl<'a> Term<'a> {
             }
         }
         self.patience = Duration::ZERO;
-        // What is marked goes before it.
+        self.look_at_all().await
+    }
+
+    /// Has all looked at, after what is marked.
+    async fn look_at_all(&mut self) -> Option<()> {
         self.queue.push_rest(self.writer.ask(Question::Names).await?);
         Some(())
     }

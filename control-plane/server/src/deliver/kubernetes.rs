@@ -51,12 +51,13 @@ pub struct Delivery {
 }
 
 /// Makes everything ready; nothing is asked of the API server before the tasks run. `own` are the addresses that no target
-/// may have now ([`never::known`]).
+/// may have now ([`never::known`]); `missing` is told which Secret has no pair for the ingress gateway's server.
 pub fn begin(
     cluster: &Cluster,
     config: &Config,
     own: never::Known,
     signals: &Signals,
+    missing: &watch::Sender<Option<Arc<str>>>,
     draining: &watch::Receiver<bool>,
 ) -> Delivery {
     let config = Arc::new(config.clone());
@@ -67,7 +68,8 @@ pub fn begin(
         let sources = match &which {
             Which::Egress(_) => watch::channel(Sources::default()).1,
             Which::Ingress(ingress) => {
-                let (sources, task) = secrets::follow(&cluster.client, ingress, draining.clone());
+                let (sources, task) =
+                    secrets::follow(&cluster.client, ingress, missing.clone(), draining.clone());
                 tasks.push(task.boxed());
                 sources
             }

@@ -69,7 +69,8 @@ pub(super) async fn start(
     let state: Shared =
         Arc::new(Core::new(broker, Some(forwarder), metrics, draining.clone(), level.clone()));
 
-    let delivery = deliver::kubernetes::begin(&cluster, config, own, &signals, &draining);
+    let delivery =
+        deliver::kubernetes::begin(&cluster, config, own, &signals, &state.server_pair_missing, &draining);
     for task in delivery.tasks {
         tasks.spawn(task);
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -49,12 +50,20 @@ impl Sources {
     fn get(&self, namespace: &str, name: &str) -> Option<&Data> {
         self.secrets.get(&(namespace.to_owned(), name.to_owned()))?.as_ref()
     }
+
+    /// The pair that external systems are to see: certificate and key.
+    fn server(&self, SecretName { namespace, name }: &SecretName) -> Option<[&ByteString; 2]> {
+        let data = self.get(namespace, name)?;
+        let value = |key: &str| data.get(key).filter(|value| !value.0.is_empty());
+        Some([value("tls.crt")?, value("tls.key")?])
+    }
 }
 
-/// Watches the sources, each by its name, until the process drains.
+/// Watches the sources, each by its name, until the process drains; tells `missing` which Secret has no pair for the server.
 pub(super) fn follow(
     client: &Client,
     ingress: &MeshIngressConfig,
+    missing: watch::Sender<Option<Arc<str>>>,
     mut draining: watch::Receiver<bool>,
 ) -> (watch::Receiver<Sources>, impl Future<Output = ()> + use<>) {
     let authorities = ingress.client_ca_secrets.iter();
@@ -69,6 +78,7 @@ pub(super) fn follow(
         changes.map(move |change| ((namespace.clone(), name.clone()), change)).boxed()
     });
     let mut watches = stream::select_all(watches.collect::<Vec<_>>());
+    let pair = ingress.server_secret.clone();
     let task = async move {
         loop {
             let news = tokio::select! {
@@ -78,6 +88,16 @@ pub(super) fn follow(
             match news {
                 (source, Ok(secret)) => told.send_modify(|sources| {
                     sources.secrets.insert(source, secret.map(|secret| secret.data.unwrap_or_default()));
+                    if sources.complete() {
+                        let absent = sources.server(&pair).is_none();
+                        let name = absent.then(|| format!("{}/{}", pair.namespace, pair.name).into());
+                        missing.send_if_modified(|told| {
+                            *told != name && {
+                                *told = name;
+                                true
+                            }
+                        });
+                    }
                 }),
                 ((namespace, name), Err(error)) => {
                     tracing::warn!(namespace, name, %error, "a Secret of the ingress gateway cannot be watched");
@@ -112,10 +132,8 @@ fn server(
 ) -> Result<Value, fairlead_pki::Error> {
     let SecretName { namespace, name } = &ingress.server_secret;
     let pair = |certificate: &Value, key: &Value| json!({ "tls.crt": certificate, "tls.key": key });
-    let copied = sources.get(namespace, name).and_then(|data| {
-        let value = |key: &str| data.get(key).filter(|value| !value.0.is_empty()).map(|value| json!(value));
-        Some(pair(&value("tls.crt")?, &value("tls.key")?))
-    });
+    let copied = sources.server(&ingress.server_secret);
+    let copied = copied.map(|[certificate, key]| pair(&json!(certificate), &json!(key)));
     let of = |data: &Value, own: bool| secret(ingress, CREDENTIAL, "kubernetes.io/tls", data, own);
     if let Some(data) = copied {
         return Ok(of(&data, false));
