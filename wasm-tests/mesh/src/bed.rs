@@ -19,12 +19,18 @@
 //! ```
 
 mod install;
+mod place;
 mod setup;
 mod sources;
+mod values;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -37,7 +43,9 @@ use fairlead_testkit::{
     mesh::{Gateway, Mesh, Pod, Ran},
     wait,
 };
+use fairlead_tests::place::Authorities;
 use serde_json::Value;
+use values::Values;
 
 pub use setup::{EXTERNAL, INGRESS_HOST, Setup};
 
@@ -64,11 +72,15 @@ pub struct MeshBed {
     pub workload: Pod,
     /// The external system, at [`EXTERNAL`]; its authority is in every pod's system bundle.
     pub double: Double,
-    /// Whom the ingress gateway takes client certificates from.
-    pub outside: Authority,
+    /// Authorities of external systems; the ingress gateway takes certificates of the first and the second.
+    pub outside: Authorities,
     /// What serves at the ingress gateway ([`INGRESS_HOST`]) is issued by it.
     pub server_authority: Authority,
     canary: Mutex<Canary>,
+    /// What [`put`](fairlead_tests::place::Place::put) wrote, by name.
+    written: Mutex<BTreeMap<String, Vec<place::Object>>>,
+    /// Values that the chart was installed with, and the configuration that it has now.
+    values: Values,
     /// etcd, API server, istiod.
     pub mesh: Mesh,
 }
@@ -85,11 +97,14 @@ impl MeshBed {
         change(&mut setup)?;
         let Setup { double, outside, server_authority, canary, values } = setup;
         install::install(&mesh, &server_authority, &values)?;
+        let values = Values::new(values);
         mesh.service_account("default", "workload")?;
         let workload = mesh.pod("default", "workload", "workload", &[("app", "workload")])?;
         let canary = Mutex::new(canary);
         let kubelet = Kubelet::default();
-        let bed = Self { kubelet, workload, double, outside, server_authority, canary, mesh };
+        let written = Mutex::default();
+        let bed =
+            Self { kubelet, workload, double, outside, server_authority, canary, written, values, mesh };
         bed.settle()?;
         bed.wait_serving().map_err(|error| Error::new(format!("{error}{}", bed.ends())))?;
         Ok(bed)
@@ -134,7 +149,10 @@ impl MeshBed {
     /// # Errors
     /// The machine has no randomness.
     pub fn secret(&self, name: &str) -> Result<String> {
-        self.canary.lock().unwrap_or_else(PoisonError::into_inner).make(name)
+        // Tables share a bed, and each may have a secret of this name.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.canary.lock().unwrap_or_else(PoisonError::into_inner).make(&name)
     }
 
     /// A call by `/{app}/{service}/…`, from the workload.

@@ -95,13 +95,13 @@ fn calls_out_and_in(bed: &MeshBed) {
     let ucl = Request::new("GET", "/shop/orders/none/x");
     assert_ne!(bed.ucl(&ucl).unwrap().header("x-fairlead-reason"), ["not_routed"], "8082 passes the plugin");
 
-    let client = bed.client(&bed.outside.client("shop").unwrap());
+    let client = bed.client(&bed.outside.first.client("shop").unwrap());
     let event = Request::new("POST", "/shop/events")
         .header("host", fairlead_mesh::bed::INGRESS_HOST)
         .header("content-type", "application/cloudevents+json")
         .body("{}");
     wait::attempt("an event to pass", LIMIT, || bed.from_outside(&client, &event)?.expect(204)).unwrap();
-    let stranger = bed.client(&bed.outside.client("somebody-else").unwrap());
+    let stranger = bed.client(&bed.outside.first.client("somebody-else").unwrap());
     bed.from_outside(&stranger, &event).unwrap().expect(403).unwrap();
 }
 
@@ -120,7 +120,7 @@ fn targets_see_nothing_of_ours_or_of_istio(bed: &MeshBed) {
         assert_eq!(names, [own, "user-agent", "x-forwarded-for"], "the complete list, {listener}");
     }
     // Events: as the sink gets them.
-    let client = bed.client(&bed.outside.client("shop").unwrap());
+    let client = bed.client(&bed.outside.first.client("shop").unwrap());
     let event = Request::new("POST", "/shop/events")
         .header("host", fairlead_mesh::bed::INGRESS_HOST)
         .header("content-type", "application/cloudevents+json")
@@ -247,6 +247,7 @@ fn secrets_follow_their_sources(bed: &MeshBed) {
             pair.pointer("/metadata/labels/fairlead.kyma-project.io~1self-signed").is_some()
         })
     });
+    trusted(bed, "False");
     let files = original.as_object().unwrap();
     let again = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "data": files,
@@ -255,6 +256,24 @@ fn secrets_follow_their_sources(bed: &MeshBed) {
     bed.apply(&[again]).unwrap();
     wait::attempt("the pair again", LIMIT, || {
         if data(&copy) == original { Ok(()) } else { Err(Error::new("another pair")) }
+    })
+    .unwrap();
+    trusted(bed, "True");
+}
+
+/// Until an Application says this of what external systems see, which is a warning and no more.
+fn trusted(bed: &MeshBed, status: &str) {
+    wait::attempt(&format!("ServerTrusted={status}"), LIMIT, || {
+        let shop = bed.mesh.kubectl_json(&["get", "app", "shop"])?;
+        let conditions =
+            shop.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let of = |kind: &str| conditions.iter().find(|condition| condition["type"] == kind);
+        let is = |kind: &str, status: &str| of(kind).is_some_and(|condition| condition["status"] == status);
+        if is("ServerTrusted", status) && is("Ready", "True") {
+            Ok(())
+        } else {
+            Err(Error::new(format!("{conditions:?}")))
+        }
     })
     .unwrap();
 }

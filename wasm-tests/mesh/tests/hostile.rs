@@ -83,9 +83,9 @@ fn headers_of_callers_are_not_believed(bed: &MeshBed) {
 }
 
 fn a_client_is_who_its_certificate_says(bed: &MeshBed) {
-    let shop = bed.client(&bed.outside.client("shop").unwrap());
+    let shop = bed.client(&bed.outside.first.client("shop").unwrap());
     bed.from_outside(&shop, &event()).unwrap().expect(204).unwrap();
-    let other = bed.client(&bed.outside.client("other").unwrap());
+    let other = bed.client(&bed.outside.first.client("other").unwrap());
     for forged in [
         "Subject=\"CN=shop\"",
         "Hash=00;Subject=\"CN=shop\";URI=spiffe://cluster.local/ns/fairlead-ingress/sa/fairlead-ingress",
@@ -194,7 +194,7 @@ fn other_namespaces_change_nothing(bed: &MeshBed) {
     ])
     .unwrap();
     std::thread::sleep(PUSHED);
-    let shop = bed.client(&bed.outside.client("shop").unwrap());
+    let shop = bed.client(&bed.outside.first.client("shop").unwrap());
     for host in [
         "central-application-gateway.kyma-system",
         "central-application-gateway.kyma-system:8080",

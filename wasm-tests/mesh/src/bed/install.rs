@@ -22,11 +22,23 @@ pub(super) fn install(mesh: &Mesh, server_authority: &Authority, values: &Value)
     let pair = server_authority.server(&[INGRESS_HOST])?.write(mesh.directory(), "ingress-server")?;
     let (certificate, key) = (argument("cert", &pair.0), argument("key", &pair.1));
     mesh.kubectl(&["create", "secret", "tls", name, "--namespace", namespace, &certificate, &key])?;
+    helm(mesh, "install", values)
+}
+
+/// Gives the chart other values.
+pub(super) fn upgrade(mesh: &Mesh, values: &Value) -> Result {
+    helm(mesh, "upgrade", values)
+}
+
+fn helm(mesh: &Mesh, verb: &str, values: &Value) -> Result {
     let file = mesh.directory().join("values.json");
     std::fs::write(&file, values.to_string()).doing(file.display())?;
     let file = file.display().to_string();
-    let target = ["--namespace", NAMESPACE, "--create-namespace", "--values", &file];
-    mesh.helm(&[&["install", RELEASE, CHART], &target[..]].concat()).map(drop)
+    let mut words = vec![verb, RELEASE, CHART, "--namespace", NAMESPACE, "--values", &file];
+    if verb == "install" {
+        words.push("--create-namespace");
+    }
+    mesh.helm(&words).map(drop)
 }
 
 fn argument(name: &str, file: &Path) -> String {

@@ -10,6 +10,7 @@ use fairlead_testkit::{
     error::Doing as _,
     mesh::{self, Mesh},
 };
+use fairlead_tests::place::Authorities;
 use serde_json::{Value, json};
 
 /// Host name of the ingress gateway (decision 8).
@@ -21,12 +22,16 @@ pub const EXTERNAL: Ipv4Addr = {
     Ipv4Addr::new(a, b, c, 2)
 };
 
+/// Where clouds serve credentials of their machines.
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
 /// What [`MeshBed::start`](super::MeshBed::start) lets a test change before the chart is installed.
 pub struct Setup {
-    /// The external system. `example.test` and everything below it are its names.
+    /// The external system. `example.test` and everything below it are its names, but `loopback.example.test` and
+    /// `metadata.example.test`, which are what they say.
     pub double: Double,
-    /// Whom the ingress gateway takes client certificates from.
-    pub outside: Authority,
+    /// Authorities of external systems; the ingress gateway takes certificates of the first and the second.
+    pub outside: Authorities,
     /// Who issues the ingress gateway's server certificate.
     pub server_authority: Authority,
     /// Secrets that must not be found.
@@ -45,11 +50,13 @@ impl Setup {
         for name in ["example.test", "*.example.test"] {
             mesh.names().set(name, &[EXTERNAL]);
         }
+        mesh.names().set("loopback.example.test", &[Ipv4Addr::LOCALHOST]);
+        mesh.names().set("metadata.example.test", &[METADATA]);
         mesh.trust(&std::fs::read_to_string(double.ca()).doing("cannot read the double's authority")?);
-        let outside = Authority::new("outside")?;
+        let outside = Authorities::new()?;
         let config = json!({
             "sink": double.url("sink")?,
-            "kubernetes": { "ingress": { "clientCaPem": [outside.pem()] } },
+            "kubernetes": { "ingress": { "clientCaPem": [outside.first.pem(), outside.second.pem()] } },
         });
         let one = json!({ "replicas": 1 });
         let values = json!({
