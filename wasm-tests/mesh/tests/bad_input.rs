@@ -8,6 +8,7 @@ use std::time::Duration;
 use fairlead_mesh::{MeshBed, bed, bed::LIMIT};
 use fairlead_testkit::{
     Error, Result,
+    certs::Authority,
     http::{self, Request},
     resources::{Application, Entry, secret},
     wait,
@@ -111,7 +112,7 @@ fn what_cannot_be_read_leaves_the_last_good_state() {
 
 /// Only the gateway can know: its Envoy refuses a cluster whose CA is no certificate, and istiod writes no status.
 #[test]
-fn a_profile_that_a_gateway_refuses_becomes_a_condition() {
+fn a_profile_that_does_not_arrive_becomes_a_condition() {
     let bed = bed().unwrap();
     let target = bed.double.url_by_name("https", "bad.example.test").unwrap();
     // A DER sequence, and no certificate.
@@ -137,4 +138,38 @@ fn a_profile_that_a_gateway_refuses_becomes_a_condition() {
     answers(bed, "/bad-profile/s/x", 200);
     told(bed, "bad-profile", "ProfilesDelivered", "True", REPORTED);
     told(bed, "bad-profile", "Ready", "True", LIMIT);
+    a_profile_that_cannot_be_written_becomes_a_condition(bed);
+}
+
+/// What the control plane may do in the egress gateway's namespace with what it writes there for Istio.
+fn may(bed: &MeshBed, verbs: &[&str]) {
+    let patch = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": verbs }]).to_string();
+    let role = ["patch", "role", "fairlead-core-egress", "--namespace", "fairlead-egress", "--type", "json"];
+    bed.mesh.kubectl(&[&role[..], &["--patch", &patch]].concat()).unwrap();
+}
+
+/// A right was taken away: what needs it waits and says so, everything else goes on, and all is well when it is back.
+fn a_profile_that_cannot_be_written_becomes_a_condition(bed: &MeshBed) {
+    may(bed, &["list", "watch"]);
+    let target = bed.double.url_by_name("https", "bad.example.test").unwrap();
+    let ca = std::fs::read_to_string(bed.double.ca()).unwrap();
+    let later = Application::new("bad-unwritten")
+        .spec("fairlead", json!({ "caSecretName": "bad-unwritten" }))
+        .service("S", &[Entry::api(&target)]);
+    let plain = bed.double.url_by_name("http", "bad.example.test").unwrap();
+    let other = Application::new("bad-other").service("S", &[Entry::api(&plain)]);
+    // Another bundle, and so another profile than any before.
+    let bundle = format!("{ca}{}", Authority::new("further").unwrap().pem());
+    bed.apply(&[secret("bad-unwritten", &[("ca.crt", &bundle)])]).unwrap();
+    bed.apply(&[later.manifest(), other.manifest()]).unwrap();
+    answers(bed, "/bad-other/s/x", 200);
+    let message = told(bed, "bad-unwritten", "ProfilesDelivered", "False", REPORTED);
+    assert!(message.contains("fairlead.t.") && message.contains("egress gateway"), "{message}");
+    assert_eq!(condition(bed, "bad-unwritten", "Ready").unwrap()["reason"], "ProfileUndelivered");
+    let log = bed.control().iter().flat_map(|program| program.component().log()).collect::<Vec<u8>>();
+    assert!(String::from_utf8_lossy(&log).contains("forbidden"), "the log says why");
+
+    may(bed, &["list", "watch", "create", "patch", "delete"]);
+    answers(bed, "/bad-unwritten/s/x", 200);
+    told(bed, "bad-unwritten", "ProfilesDelivered", "True", REPORTED);
 }

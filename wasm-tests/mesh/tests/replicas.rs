@@ -213,6 +213,44 @@ fn a_leader_that_dies_while_it_fetches_costs_one_more_token_request() {
     assert!(requests <= 2, "{requests} token requests");
 }
 
+/// By the API server's own notes.
+#[test]
+fn a_follower_changes_nothing_but_the_sign_that_it_lives() {
+    let mut fleet = Fleet::new(mesh().unwrap(), "follows").unwrap();
+    // On a busy machine a leader may be late; to take over from it would be right.
+    fleet.lease = json!({ "duration": "60s", "renew": "1s" });
+    let leader = fleet.start().unwrap();
+    fleet.leader(std::slice::from_ref(&leader)).unwrap();
+    let follower = fleet.start().unwrap();
+    let changes = |replica: &Replica| mesh().unwrap().changes_from(replica.pod.address()).unwrap();
+
+    // A transport profile, a problem with its Event, a status each.
+    let entry = || Entry::api(&format!("https://{OUTSIDE}")).name("api");
+    let authority = Authority::new("follows").unwrap();
+    let profile = Application::new("follows").spec("fairlead", json!({ "caSecretName": "follows" }));
+    let problem = Application::new("follows-not").service("S", &[entry().basic("follows-nowhere")]);
+    fleet
+        .apply(&[
+            secret("follows", &[("ca.crt", authority.pem())]),
+            profile.service("S", &[entry()]).manifest(),
+            problem.manifest(),
+        ])
+        .unwrap();
+    for what in ["patch applications/status /follows", "patch envoyfilters ", "create events default/"] {
+        wait::until(what, LIMIT, || changes(&leader).iter().any(|line| line.starts_with(what)).then_some(()))
+            .unwrap_or_else(|error| panic!("{error}: {:#?}", changes(&leader)));
+    }
+    let sign = format!("patch leases follows/fairlead-core-{}", follower.pod.name());
+    wait::until("some signs", LIMIT, || (changes(&follower).len() > 5).then_some(())).unwrap();
+    let others: Vec<String> =
+        changes(&follower).into_iter().filter(|line| !line.starts_with(&sign)).collect();
+    assert!(others.is_empty(), "{others:#?}\n{}", follower.log());
+    // The same notes tell when it leads.
+    leader.component.stop(LIMIT).unwrap();
+    fleet.leader(std::slice::from_ref(&follower)).unwrap();
+    assert!(changes(&follower).contains(&"update leases follows/fairlead-core".to_owned()));
+}
+
 #[test]
 fn without_a_leader_a_grant_is_refused_in_time_and_with_its_reason() {
     let fleet = Fleet::new(mesh().unwrap(), "nobody").unwrap();
