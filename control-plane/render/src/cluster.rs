@@ -105,6 +105,10 @@ pub(crate) fn with(mut cluster: Value, field: &str, value: Value) -> Value {
 /// refuses what is above: a burst of first calls would fail. At least this many are usual (RFC 9113 §6.5.2), and what
 /// Go's client begins with.
 const MAX_STREAMS: u32 = 100;
+/// What a target may send of one answer before its caller has read it, bytes; it is the gateway's memory, of which
+/// Envoy would give 16 MiB. The connection's window is all of its streams', so that callers that do not read never hold
+/// up the others.
+const STREAM_WINDOW: u32 = 1_048_576;
 
 /// How targets are spoken to.
 pub(crate) struct Protocol {
@@ -143,7 +147,11 @@ impl Protocol {
             if self.absolute { json!(true) } else { Value::Null },
         );
         let (name, value) = if self.tls {
-            let http2 = json!({ "max_concurrent_streams": MAX_STREAMS });
+            let http2 = json!({
+                "max_concurrent_streams": MAX_STREAMS,
+                "initial_stream_window_size": STREAM_WINDOW,
+                "initial_connection_window_size": MAX_STREAMS * STREAM_WINDOW,
+            });
             ("auto_config", json!({ "http_protocol_options": http1, "http2_protocol_options": http2 }))
         } else {
             ("explicit_http_config", json!({ "http_protocol_options": http1 }))
