@@ -4,11 +4,13 @@
 //! are no request, answers read piece by piece.
 
 mod connection;
+mod http2;
 mod request;
 mod response;
 mod tls;
 
 pub use connection::{Address, CALLER, Connection};
+pub use http2::{Exchange, Http2};
 pub use request::Request;
 pub use response::Response;
 pub use tls::Tls;

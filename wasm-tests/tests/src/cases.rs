@@ -21,12 +21,16 @@
 
 pub mod bodies;
 pub mod egress;
+pub mod grpc;
 pub mod idle;
 pub mod ingress;
+pub mod large;
 pub mod oauth;
 pub mod paths;
+pub mod streams;
 pub mod times;
 pub mod transport;
+pub mod upgrades;
 
 /// Makes a test of each table; `run!(needs, table)` says how the bed runs one: `fn(&Needs, fn(&dyn Place)) -> Result`.
 #[macro_export]
@@ -39,6 +43,13 @@ macro_rules! each_table {
                 requests_stream_whatever_the_method_and_size, answers_come_as_the_target_sent_them,
                 upgraded_connections_flow_both_ways,
             }
+            streams { events_are_delivered_at_once, who_leaves_is_missed, slow_peers_are_borne }
+            large {
+                answers_stream_in_constant_memory, a_caller_that_does_not_read_holds_the_target,
+                requests_stream_in_constant_memory,
+            }
+            upgrades { messages_flow_both_ways, end_when_the_caller_goes, refusals_of_targets_pass }
+            grpc { unary_calls_pass, streams_flow_both_ways_at_once, failures_and_cancels_pass }
             transport {
                 server_name_and_protocol_follow_the_target, trust_changes_live_also_for_warm_connections, guard,
                 guard_judges_every_address_of_a_name,

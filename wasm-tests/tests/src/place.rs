@@ -153,6 +153,12 @@ pub trait Place {
     /// It does not answer.
     fn under_way(&self) -> Result<u64>;
 
+    /// Resident memory of the egress gateway's Envoy, bytes.
+    ///
+    /// # Errors
+    /// It does not run.
+    fn memory(&self) -> Result<u64>;
+
     /// How many connections each worker of the egress gateway took so far.
     ///
     /// # Errors

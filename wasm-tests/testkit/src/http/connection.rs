@@ -48,8 +48,21 @@ pub const CALLER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Without progress for this long, a read fails.
 const LIMIT: Duration = Duration::from_secs(30);
 
-trait Stream: Read + Write + Send {}
-impl<S: Read + Write + Send> Stream for S {}
+trait Stream: Read + Write + Send {
+    /// The socket itself, where nothing lies between.
+    fn tcp(&self) -> Option<&TcpStream> {
+        None
+    }
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self)
+    }
+}
+
+impl Stream for UnixStream {}
+impl Stream for StreamOwned<ClientConnection, TcpStream> {}
 
 /// How the body of the answer that is being read ends.
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +208,15 @@ impl Connection {
     pub fn rest(&mut self) -> Result<Vec<u8>> {
         while self.fill()? {}
         Ok(std::mem::take(&mut self.buffer))
+    }
+
+    /// Another handle of a plain connection's socket.
+    ///
+    /// # Errors
+    /// There is something between.
+    pub(crate) fn tcp(&self) -> Result<TcpStream> {
+        let stream = self.stream.tcp().ok_or_else(|| Error::new("not a plain TCP connection"))?;
+        stream.try_clone().doing("no handle left")
     }
 
     /// What was read beyond that what was asked for.

@@ -130,6 +130,10 @@ impl Place for Embedded {
         self.bed.egress.stat(|name| name == "http.egress_manual.downstream_rq_active")
     }
 
+    fn memory(&self) -> Result<u64> {
+        Ok(self.bed.egress.usage()?.resident)
+    }
+
     fn taken(&self) -> Result<Vec<u64>> {
         let of = |worker: usize| {
             let end = format!("worker_{worker}.downstream_cx_total");
