@@ -26,6 +26,8 @@ const FIRST: Duration = Duration::from_secs(10);
 
 /// A record may wait for its profile for so long before `fairlead status` says so.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often the time is looked at, which ends certificates.
+const CLOCK: Duration = Duration::from_secs(3_600);
 
 /// What the admin socket asks, and who writes statuses.
 pub enum Question {
@@ -113,11 +115,17 @@ impl Control {
         if batch.more {
             return;
         }
+        self.compile(batch.problems, batch.seen).await;
+    }
+
+    /// Says what became different of what was taken, and of what the time changes: certificates end.
+    async fn compile(&mut self, problems: Option<Vec<StoreProblem>>, seen: Instant) {
+        self.index.at(jiff::Timestamp::now().as_second());
         let changes = self.index.changes();
-        self.mark(&changes, batch.problems.as_deref());
-        self.report(&changes, batch.problems);
+        self.mark(&changes, problems.as_deref());
+        self.report(&changes, problems);
         // Even without changes the first batch has the gateways' files written.
-        self.publisher.publish(&changes, batch.seen);
+        self.publisher.publish(&changes, seen);
         if !std::mem::replace(&mut self.began, true) && !self.publisher.settled(Instant::now() + FIRST).await
         {
             tracing::warn!(
@@ -204,6 +212,7 @@ impl Control {
     /// Serves batches and questions until the store ends or the process drains.
     pub async fn run(mut self, mut batches: mpsc::Receiver<Batch>, mut questions: mpsc::Receiver<Question>) {
         let mut draining = self.state.draining.clone();
+        let mut clock = tokio::time::interval_at((Instant::now() + CLOCK).into(), CLOCK);
         loop {
             tokio::select! {
                 () = drained(&mut draining) => return,
@@ -213,6 +222,7 @@ impl Control {
                 },
                 Some(question) = questions.recv() => self.answer(question),
                 () = self.publisher.due() => self.publisher.advance(),
+                _ = clock.tick(), if self.began => self.compile(None, Instant::now()).await,
             }
         }
     }

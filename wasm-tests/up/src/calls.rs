@@ -66,6 +66,10 @@ fn workloads(ground: &Ground, rows: &mut Vec<Row>) {
         "200 target saw /catalogue/items?sap-client=100&version=2 X-Tenant: blue X-Multi: one|two",
         parameters,
     );
+    get(manual, "/bank/payments/1", "200 target saw /payments/1 and a client certificate", certified);
+    get(manual, "/insurance/claims/bearer", "200 authenticated: true", authenticated);
+    get(manual, "/crm/contacts/1", "200 target saw /csrf/guarded/1", target);
+    get(manual, "/weather/forecast/delay/5000", "504 x-fairlead-reason: target_timeout", reason);
     get(ucl, "/webshop/commerce/carts/1", "200 target saw /carts/1", target);
     get(ucl, "/webshop/commerce/price-lists/", "200 target saw /price-lists", target);
     get(manual, "/erp/open-data/status/503", "502 target-system-status: 503", |response| {
@@ -158,6 +162,13 @@ fn echo(response: &Response) -> Result<Recorded> {
 
 fn target(response: &Response) -> Result<String> {
     Ok(format!("target saw {}", echo(response)?.target.text()))
+}
+
+fn certified(response: &Response) -> Result<String> {
+    let seen = echo(response)?;
+    let shown = seen.tls.as_ref().is_some_and(|tls| tls.peer.is_some());
+    let what = if shown { "a client certificate" } else { "no client certificate" };
+    Ok(format!("target saw {} and {what}", seen.target.text()))
 }
 
 fn parameters(response: &Response) -> Result<String> {

@@ -13,7 +13,7 @@ use fairlead_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::ports::{LOCAL, Ports, USUAL_HTTP, USUAL_HTTPS};
+use crate::ports::{LOCAL, Ports, USUAL_HTTP, USUAL_HTTPS, USUAL_MTLS};
 
 /// The host that the ingress gateway serves.
 pub(crate) const INGRESS_HOST: &str = "gateway.kyma.local";
@@ -48,6 +48,7 @@ impl Ground {
         webshop.write(&certificates, "webshop")?;
         let ground = Self { state, ports, erp, webshop };
         ground.copy_samples(samples)?;
+        ground.add_client_certificate(&own.client("fairlead")?)?;
         Ok(ground)
     }
 
@@ -94,7 +95,8 @@ impl Ground {
             let text = fs::read_to_string(&path).doing(path.display())?;
             let text = text
                 .replace(&format!(":{USUAL_HTTP}"), &format!(":{}", self.ports.http))
-                .replace(&format!(":{USUAL_HTTPS}"), &format!(":{}", self.ports.https));
+                .replace(&format!(":{USUAL_HTTPS}"), &format!(":{}", self.ports.https))
+                .replace(&format!(":{USUAL_MTLS}"), &format!(":{}", self.ports.mtls));
             self.replace(&name.to_string_lossy(), &text)?;
         }
         Ok(())
@@ -111,6 +113,17 @@ impl Ground {
             "stringData": { "ca.crt": pem },
         });
         self.replace("erp-ca.yaml", &format!("{secret:#}\n"))
+    }
+
+    /// What external systems are shown that know their callers by certificates, as a Secret.
+    fn add_client_certificate(&self, identity: &Identity) -> Result {
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": "client-certificate", "namespace": "kyma-system" },
+            "stringData": { "clientId": "fairlead", "crt": identity.certificate_pem, "key": identity.key_pem },
+        });
+        self.replace("client-certificate.yaml", &format!("{secret:#}\n"))
     }
 
     /// Writes `fairlead.yaml`; `dns` and `sink` are the double's.

@@ -23,6 +23,7 @@ pub(crate) struct Ports {
     pub(crate) ingress_admin: u16,
     pub(crate) http: u16,
     pub(crate) https: u16,
+    pub(crate) mtls: u16,
 }
 
 impl Ports {
@@ -40,6 +41,7 @@ impl Ports {
             ingress_admin: choose("ingress, Envoy's admin interface", LOCAL, 19902)?,
             http: choose("external system, HTTP", TARGETS, USUAL_HTTP)?,
             https: choose("external system, HTTPS", TARGETS, USUAL_HTTPS)?,
+            mtls: choose("external system, HTTPS with client certificates", TARGETS, USUAL_MTLS)?,
         })
     }
 }
@@ -48,6 +50,8 @@ impl Ports {
 pub(crate) const USUAL_HTTP: u16 = 28080;
 /// See [`USUAL_HTTP`].
 pub(crate) const USUAL_HTTPS: u16 = 28443;
+/// See [`USUAL_HTTP`].
+pub(crate) const USUAL_MTLS: u16 = 28444;
 
 fn choose(what: &str, address: IpAddr, usual: u16) -> Result<u16> {
     if is_free(address, usual) {

@@ -121,6 +121,10 @@ fn double(running: &mut Running, ground: &Ground) -> Result<Ready> {
         format!("http={}", ground.ports.http),
         "--port".to_owned(),
         format!("https={}", ground.ports.https),
+        "--port".to_owned(),
+        format!("mtls={}", ground.ports.mtls),
+        "--client-ca".to_owned(),
+        ground.certificates().join("company-ca.crt").display().to_string(),
     ];
     let log = running.start(ground, "external-system", &program, arguments)?;
     running.wait_for("the external system", &log, |text| {

@@ -10,6 +10,9 @@ use crate::support::{World, secret};
 const SAMPLES: &[&str] = &[
     include_str!("../../../../istio/samples/erp.yaml"),
     include_str!("../../../../istio/samples/webshop.yaml"),
+    include_str!("../../../../istio/samples/certificates.yaml"),
+    include_str!("../../../../istio/samples/csrf.yaml"),
+    include_str!("../../../../istio/samples/limits.yaml"),
     include_str!("../../../../istio/samples/broken.yaml"),
     include_str!("../../../../istio/samples/secrets.yaml"),
 ];
@@ -19,9 +22,11 @@ fn world() -> World {
     for document in SAMPLES.iter().flat_map(|text| yaml_serde::Deserializer::from_str(text)) {
         world.put(Value::deserialize(document).unwrap());
     }
-    // Its certificate is made when the samples are started.
+    // Certificates are made when the samples are started.
     let pem = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
     world.put(secret("erp-ca", json!({"ca.crt": pem})));
+    let (crt, key) = crate::certificates::P256;
+    world.put(secret("client-certificate", json!({"clientId": "fairlead", "crt": crt, "key": key})));
     world.settle();
     world
 }
@@ -29,7 +34,7 @@ fn world() -> World {
 #[test]
 fn what_works_works_and_what_is_broken_is_refused() {
     let world = world();
-    for application in ["erp", "webshop"] {
+    for application in ["erp", "webshop", "bank", "insurance", "crm", "weather"] {
         assert_eq!(world.index.problems(application), []);
     }
     assert!(matches!(world.route("erp/orders/v1").credential, Credential::Static(_)));
@@ -42,6 +47,21 @@ fn what_works_works_and_what_is_broken_is_refused() {
     assert_eq!(world.index.problems("broken").len(), 2);
     let overview: Vec<_> =
         world.index.applications().map(|o| (o.name, o.services, o.callable, o.refused)).collect();
-    assert_eq!(overview, [("broken", 3, 2, 1), ("erp", 4, 4, 0), ("webshop", 1, 2, 0)]);
+    assert_eq!(
+        overview,
+        [
+            ("bank", 1, 1, 0),
+            ("broken", 3, 2, 1),
+            ("crm", 1, 1, 0),
+            ("erp", 4, 4, 0),
+            ("insurance", 1, 1, 0),
+            ("weather", 1, 1, 0),
+            ("webshop", 1, 2, 0),
+        ]
+    );
+    assert_eq!(world.route("bank/payments/v1").credential, Credential::None);
+    assert!(matches!(world.route("insurance/claims/v1").credential, Credential::Grant(_)));
+    assert!(world.route("crm/contacts/v1").csrf.is_some());
+    assert_eq!(world.route("weather/forecast/v1").headers_timeout_ms, Some(500));
     assert!(matches!(world.index.explain("erp/orders").verdict, Verdict::Forward(_)));
 }
