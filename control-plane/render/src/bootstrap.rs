@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     Admin, Gateway,
     json::{address, extension, path},
-    sds,
+    sds, telemetry,
 };
 
 /// Connections of callers at once; beyond it new ones are closed. Envoy warns when there is no limit.
@@ -42,6 +42,7 @@ pub fn bootstrap(gateway: &Gateway, clusters: &[Value]) -> Value {
             "cds_config": sds::source(&gateway.directory.join("xds/cds.json")),
             "lds_config": sds::source(&gateway.directory.join("xds/lds.json")),
         },
+        "stats_config": telemetry::stats(),
         "static_resources": { "clusters": clusters },
         // Tunnels to proxies are listeners within Envoy.
         "bootstrap_extensions": [extension(

@@ -25,6 +25,7 @@ pub mod profile;
 pub mod route;
 pub mod sds;
 mod settings;
+mod telemetry;
 pub mod tunnel;
 mod upstream;
 

@@ -167,6 +167,7 @@ fn plugin(config: &Config) -> PluginConfig {
         stale_warning_ms: milliseconds(gateways.stale_warning),
         max_staleness_ms: milliseconds(gateways.max_staleness),
         concurrency: gateways.concurrency,
+        metered: gateways.metered,
         replay_bytes: gateways.replay.max_request_bytes,
         replay_answer_bytes: gateways.replay.max_answer_bytes,
         replay_budget: gateways.replay.budget_bytes,

@@ -90,6 +90,25 @@ impl Pipeline {
             Egress::Route(route) => target::forward(headers, seen, &split, entry, route, grants, self.limits),
         }
     }
+
+    /// The key of the record that a request of ours names, if there is one: for the metrics of a request that is not
+    /// forwarded.
+    #[must_use]
+    pub fn named<'a>(
+        &self,
+        headers: &HeaderBlock<'a>,
+        connection: &dyn Connection,
+        table: &Table<Egress>,
+    ) -> Option<&'a [u8]> {
+        let seen = Seen::read(headers);
+        let ports = match self.ours.mode(seen.authority, connection)? {
+            Mode::Manual => Ports::Manual,
+            Mode::Ucl => Ports::Ucl,
+            Mode::Route | Mode::Identify => return None,
+        };
+        let key = split(ports, seen.path).ok()?.key;
+        table.get(key).map(|_| key)
+    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,12 @@ impl Exchange {
         self.used
     }
 
+    /// Whether the request carried a grant.
+    #[must_use]
+    pub fn has_grant(&self) -> bool {
+        self.used.authorization.is_some() || self.used.csrf.is_some()
+    }
+
     /// The record's key, also for metrics: `app/service[/entry]` on egress, `app` on ingress.
     #[must_use]
     pub fn key(&self) -> &[u8] {

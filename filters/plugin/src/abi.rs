@@ -45,6 +45,7 @@ pub(crate) enum Level {
 pub(crate) enum Metric {
     Counter = 0,
     Gauge = 1,
+    Histogram = 2,
 }
 
 /// The host's word for success.
@@ -405,13 +406,13 @@ pub(crate) fn define_metric(kind: Metric, name: &str) -> Option<u32> {
     (status == OK).then_some(id)
 }
 
-/// Adds to a counter.
+/// Adds to a counter, or to a gauge, where it may be less than nothing.
 pub(crate) fn increment(metric: u32, by: i64) {
     // SAFETY: no pointers.
     unsafe { host::proxy_increment_metric(metric, by) };
 }
 
-/// Sets a gauge.
+/// Sets a gauge, or adds a value to a histogram.
 pub(crate) fn record(metric: u32, value: u64) {
     // SAFETY: no pointers.
     unsafe { host::proxy_record_metric(metric, value) };

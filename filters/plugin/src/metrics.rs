@@ -1,31 +1,43 @@
-//! The plugin's metrics, few and bounded: labels are the words of [`Reason`] and the names of views.
+//! The plugin's metrics: few, and bounded. `istio/docs/metrics.md` says what each means; a test holds it to this.
 //!
-//! A name is `fairlead.<metric>.<label>=<value>`; the bootstrap's `stats_tags` makes labels of it. Counters add up over
-//! all VMs of a gateway; a gauge shows what the VM said that wrote last.
+//! A name is `label=.=value;.;` for each label, then the metric: what Istio's bootstrap splits where it is told the labels
+//! (`extraStatTags`), and the embedded gateways' in the same way. Counters and histograms add up over all VMs of a gateway,
+//! and so do requests in progress; other gauges show what the VM said that wrote last.
 
-use fairlead_wire::{Reason, feed::View};
+pub(crate) mod requests;
+
+use fairlead_wire::feed::View;
 
 use crate::abi::{self, Metric};
 
-/// Metrics that have been defined, with their ids.
+const REQUESTS: &str = "fairlead_requests_total";
+const RECEIVED: &str = "fairlead_received_bytes_total";
+const SENT: &str = "fairlead_sent_bytes_total";
+const DURATION: &str = "fairlead_request_duration_milliseconds";
+const IN_FLIGHT: &str = "fairlead_requests_in_flight";
+/// What became of grants that requests needed.
+const GRANTS: &str = "fairlead_grants_total";
+/// What became of requests that were sent a second time.
+const REPLAYS: &str = "fairlead_replays_total";
+
+/// Reasons that are no refusal of ours: the target's answer passed; it was a 5xx; the caller left before an answer.
+const OK: &str = "ok";
+pub(crate) const TARGET_ERROR: &str = "target_error";
+const CANCELLED: &str = "cancelled";
+
+/// Stands for all combinations beyond the bound. No record has this key.
+const OTHER: &[u8] = b"\0";
+
+/// Metrics of views that have been defined, with their ids.
 #[derive(Default)]
 pub(crate) struct Metrics {
-    refusals: Vec<(Reason, Option<u32>)>,
     views: Vec<((View, &'static str), Option<u32>)>,
 }
 
 impl Metrics {
     /// A VM has started. The host also starts one to try each new configuration, and drops it.
     pub(crate) fn vm_started() {
-        if let Some(id) = abi::define_metric(Metric::Counter, "fairlead.vm_starts") {
-            abi::increment(id, 1);
-        }
-    }
-
-    /// A request was refused.
-    pub(crate) fn refused(&mut self, reason: Reason) {
-        let name = || format!("fairlead.refusals.reason={reason}");
-        if let Some(id) = id(&mut self.refusals, reason, Metric::Counter, &name) {
+        if let Some(id) = abi::define_metric(Metric::Counter, "fairlead_vm_starts_total") {
             abi::increment(id, 1);
         }
     }
@@ -46,22 +58,23 @@ impl Metrics {
         }
     }
 
+    /// The id of a metric, defined when it is needed first.
     fn id(&mut self, view: View, what: &'static str, kind: Metric) -> Option<u32> {
-        id(&mut self.views, (view, what), kind, &|| format!("fairlead.{what}.view={}", view.as_str()))
+        if let Some((_, id)) = self.views.iter().find(|(known, _)| *known == (view, what)) {
+            return *id;
+        }
+        let id = abi::define_metric(kind, &name(&label("view", view.as_str()), what));
+        self.views.push(((view, what), id));
+        id
     }
 }
 
-/// The id of a metric, defined when it is needed first.
-fn id<K: PartialEq>(
-    known: &mut Vec<(K, Option<u32>)>,
-    key: K,
-    kind: Metric,
-    name: &dyn Fn() -> String,
-) -> Option<u32> {
-    if let Some((_, id)) = known.iter().find(|(known, _)| *known == key) {
-        return *id;
-    }
-    let id = abi::define_metric(kind, &name());
-    known.push((key, id));
-    id
+/// The host's name for a metric with these labels.
+fn name(labels: &str, metric: &str) -> String {
+    [labels, metric].concat()
+}
+
+/// A label. What could be taken for the end of a value is replaced.
+fn label(name: &str, value: &str) -> String {
+    format!("{name}=.={};.;", value.replace([';', '='], "_"))
 }

@@ -22,7 +22,7 @@ use fairlead_engine::{
 };
 use fairlead_wire::{
     config::{self, PluginConfig},
-    feed::IngressRecord,
+    feed::{IngressRecord, View},
     json,
 };
 use hashbrown::HashMap;
@@ -30,7 +30,10 @@ use hashbrown::HashMap;
 use self::core::{Core, Link, core_for};
 use crate::{
     abi::{self, Buffer, Level},
-    metrics::Metrics,
+    metrics::{
+        Metrics,
+        requests::{self, Meter},
+    },
 };
 
 pub(crate) use request::{on_request_body, on_request_headers};
@@ -54,6 +57,15 @@ enum Root {
     Ingress(ingress::Pipeline, usize),
 }
 
+impl Root {
+    fn view(&self) -> View {
+        match self {
+            Self::Egress(..) => View::Egress,
+            Self::Ingress(..) => View::Ingress,
+        }
+    }
+}
+
 /// A request in progress.
 struct Stream {
     root: u32,
@@ -65,13 +77,23 @@ struct Stream {
     ended: bool,
     /// Its place in the Application's bulkhead, until the stream has ended.
     permit: Option<Permit>,
+    /// What is counted of it at its end.
+    meter: Meter,
     /// It may have to be sent again.
     replay: Option<Box<replay::Held>>,
 }
 
 impl Stream {
     fn new(root: u32) -> Self {
-        Self { root, exchange: None, held: false, ended: false, permit: None, replay: None }
+        Self {
+            root,
+            exchange: None,
+            held: false,
+            ended: false,
+            permit: None,
+            meter: Meter::new(),
+            replay: None,
+        }
     }
 }
 
@@ -121,6 +143,10 @@ fn with_streams<R>(f: impl FnOnce(&mut Streams) -> R) -> Option<R> {
     STREAMS.with(|streams| streams.try_borrow_mut().ok().map(|mut streams| f(&mut streams)))
 }
 
+fn with_meter(context: u32, f: impl FnOnce(&mut Meter)) {
+    with_streams(|streams| streams.get_mut(&context).map(|stream| f(&mut stream.meter)));
+}
+
 /// The host says so for each plugin instance; the VM starts once.
 pub(crate) fn on_vm_start() {
     if STARTED.replace(true) {
@@ -138,6 +164,7 @@ pub(crate) fn on_vm_start() {
 pub(crate) fn on_configure(root: u32, configuration_size: usize) -> bool {
     let Some(config) = configuration(configuration_size) else { return false };
     let kind = abi::property("plugin_root_id");
+    requests::limit(config.metered);
     let now = now_ms();
     // Workers start at different moments, if only by microseconds.
     let seed = abi::now_ns() ^ u64::from(root).rotate_left(32);
@@ -191,6 +218,7 @@ pub(crate) fn on_tick(root: u32) {
         releases
     });
     release(root, releases.unwrap_or_default());
+    requests::flush();
 }
 
 pub(crate) fn on_call_response(context: u32, token: u32, headers: u32, body_size: usize) {
@@ -211,13 +239,15 @@ pub(crate) fn on_call_response(context: u32, token: u32, headers: u32, body_size
 pub(crate) fn on_delete(context: u32) {
     let stream = with_streams(|streams| streams.remove(&context)).flatten();
     match stream {
-        Some(Stream { held: false, .. }) => {}
-        Some(Stream { root, .. }) => {
-            with_state(|state| {
-                if let Some((_, session)) = state.link(root) {
-                    session.forget(context);
-                }
-            });
+        Some(Stream { root, held, meter, .. }) => {
+            meter.end();
+            if held {
+                with_state(|state| {
+                    if let Some((_, session)) = state.link(root) {
+                        session.forget(context);
+                    }
+                });
+            }
         }
         None => {
             let now = now_ms();

@@ -51,6 +51,9 @@ pub struct PluginConfig {
     pub headers_timeout_ms: u32,
     /// How many calls of one Application a worker has at a time, where a route does not say; 0 for any number.
     pub concurrency: u32,
+    /// How many combinations of application, service and entry have metrics of their own in one worker; those that come
+    /// later are counted together.
+    pub metered: u32,
 }
 
 impl Default for PluginConfig {
@@ -70,6 +73,7 @@ impl Default for PluginConfig {
             replay_budget: 16 * 1024 * 1024,
             headers_timeout_ms: 10_000,
             concurrency: 1024,
+            metered: 1_000,
         }
     }
 }

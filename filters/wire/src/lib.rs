@@ -13,6 +13,7 @@ pub mod grant;
 pub mod header;
 pub mod idle;
 pub mod json;
+pub mod metrics;
 pub mod profile;
 pub mod reason;
 pub mod refusal;

@@ -18,6 +18,7 @@ pub mod load;
 pub mod mesh;
 pub mod oauth;
 pub mod process;
+pub mod prometheus;
 pub mod resources;
 pub mod wait;
 pub mod websocket;

@@ -38,7 +38,7 @@ fn cold(hold: &str) -> Bed {
 fn each_worker_holds_so_many_and_serves_them_when_the_control_plane_comes() {
     let mut bed = cold("20s");
     let mut workers = connections(&bed.egress, bed.manual_address(), WORKERS, MAX_HELD + 1).unwrap();
-    let held = || bed.egress.stat(|name| name.contains("fairlead.held")).unwrap();
+    let held = || bed.egress.stat(|name| name.contains("fairlead_held")).unwrap();
     let mut expected = 0;
     for worker in &mut workers {
         let mut last = worker.pop().unwrap();

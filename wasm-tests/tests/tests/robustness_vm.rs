@@ -72,7 +72,7 @@ fn a_killed_vm_is_back_within_two_seconds_and_every_request_gets_an_answer() {
         // It is at its target.
         slow.write(&get("/app/basic/delay/1000").bytes()).unwrap();
         // It waits for a token.
-        let held = || bed.egress.stat(|name| name.contains("fairlead.held")).unwrap();
+        let held = || bed.egress.stat(|name| name.contains("fairlead_held")).unwrap();
         let before = held();
         let asked = Instant::now();
         paused.write(&get("/app/oauth").bytes()).unwrap();

@@ -25,6 +25,9 @@ pub struct GatewaysConfig {
     /// How many calls of one Application one worker has at a time; further ones get 503 at once. An Application may say
     /// otherwise. 0: no limit.
     pub concurrency: u32,
+    /// How many combinations of application, service and entry have metrics of their own in one worker; later ones are
+    /// counted together, as `other`.
+    pub metered: u32,
     /// Second attempt after a target rejected a token (decision 22).
     pub replay: ReplayConfig,
     /// Until a caller's request headers are complete.
@@ -53,6 +56,7 @@ impl Default for GatewaysConfig {
             connect_timeout: Span::seconds(10),
             idle_timeout: Span::seconds(300),
             concurrency: 1_024,
+            metered: 1_000,
             replay: ReplayConfig::default(),
             request_headers_timeout: Span::seconds(10),
             keep_alive: Span::seconds(10),

@@ -142,7 +142,7 @@ impl Link {
         let mut releases = session.tick(now_ms);
         if session.has_become_stale(now_ms) {
             let view = session.feed().view();
-            metrics.count(view, "feed_stale", 1);
+            metrics.count(view, "fairlead_feed_stale_total", 1);
             let view = view.as_str();
             abi::log(
                 Level::Warn,
@@ -172,15 +172,15 @@ impl Link {
             return;
         }
         for (what, now, was) in [
-            ("feed_lost", now.lost, was.lost),
-            ("feed_malformed", now.malformed, was.malformed),
-            ("feed_unreadable", now.unreadable, was.unreadable),
-            ("feed_listings", now.listings, was.listings),
-            ("feed_records", now.records, was.records),
+            ("fairlead_feed_lost_total", now.lost, was.lost),
+            ("fairlead_feed_malformed_total", now.malformed, was.malformed),
+            ("fairlead_feed_unreadable_total", now.unreadable, was.unreadable),
+            ("fairlead_feed_listings_total", now.listings, was.listings),
+            ("fairlead_feed_records_total", now.records, was.records),
         ] {
             metrics.count(view, what, now.saturating_sub(was));
         }
-        metrics.show(view, "feed_revision", session.feed().revision());
+        metrics.show(view, "fairlead_feed_revision", session.feed().revision());
         let what = if now.malformed + now.unreadable > was.malformed + was.unreadable {
             "the control plane sent what cannot be read"
         } else if now.lost > was.lost {

@@ -7,12 +7,12 @@ use fairlead_engine::{
     response::Exchange,
     vm::Release,
 };
-use fairlead_wire::{Reason, Refusal, feed::View};
+use fairlead_wire::{Reason, Refusal};
 
 use super::{
     NOW_MS, Root, now_ms, release,
     request::{Waits, answer, wait},
-    with_state, with_streams,
+    with_meter, with_state, with_streams,
 };
 use crate::abi::{self, Buffer, Map};
 
@@ -88,7 +88,7 @@ pub(super) fn rejected(
         Verdict::Pass => true,
         Verdict::Hold => false,
         Verdict::Answer(refusal) => {
-            answer(&refusal);
+            answer(context, &refusal);
             false
         }
     }
@@ -100,7 +100,7 @@ pub(super) fn go_on(context: u32, refusal: Option<Refusal>) {
     match verdict {
         Verdict::Pass => abi::resume_response(),
         Verdict::Hold => {}
-        Verdict::Answer(refusal) => answer(&refusal),
+        Verdict::Answer(refusal) => answer(context, &refusal),
     }
 }
 
@@ -152,7 +152,6 @@ fn step(context: u32) -> Option<Option<Waits>> {
             if sent.is_some() {
                 held.stage = Stage::Second(first);
                 held.replay.dismiss();
-                with_state(|state| state.metrics.count(View::Egress, "replays", 1));
             }
             sent.is_none().then_some(None)
         }
@@ -166,31 +165,37 @@ pub(super) fn answered(context: u32, headers: u32, body_size: usize) {
     let Some((root, exchange, held)) = take(context) else { return };
     let Stage::Second(first) = held.stage else { return };
     let lines = if headers == 0 { None } else { abi::headers(Map::CallResponse) };
-    let Ok(block) = HeaderBlock::parse(lines.as_deref().unwrap_or_default()) else { return failed() };
+    let Ok(block) = HeaderBlock::parse(lines.as_deref().unwrap_or_default()) else { return failed(context) };
     let limit = with_state(|state| match state.root(root)? {
         Root::Egress(pipeline, _) => Some(pipeline.replay_answer_bytes()),
         Root::Ingress(..) => None,
     });
     let in_place = first.bodiless && body_size == 0;
-    match second(&exchange, &block, body_size, limit.flatten().unwrap_or(0), in_place) {
-        Second::Refused(refusal) => answer(&refusal),
+    let second = second(&exchange, &block, body_size, limit.flatten().unwrap_or(0), in_place);
+    let status = match &second {
+        Second::Answer(status, _) => Some(*status),
+        Second::Refused(_) => None,
+    };
+    with_meter(context, |meter| meter.replayed(status));
+    match second {
+        Second::Refused(refusal) => answer(context, &refusal),
         Second::Answer(_, lines) if in_place => {
             if abi::replace_headers(Map::Response, &lines) {
                 abi::resume_response();
             } else {
-                failed();
+                failed(context);
             }
         }
         Second::Answer(status, lines) if body_size == 0 => abi::answer(status, FROM_TARGET, &[], &lines),
         Second::Answer(status, lines) => match abi::buffer(Buffer::CallResponse, body_size) {
             Some(body) => abi::answer(status, FROM_TARGET, &body, &lines),
-            None => failed(),
+            None => failed(context),
         },
     }
 }
 
-fn failed() {
-    answer(&Refusal::empty(502, Reason::ReplayFailed));
+fn failed(context: u32) {
+    answer(context, &Refusal::empty(502, Reason::ReplayFailed));
 }
 
 /// The request is not sent again. What the target rejected is said all the same, as far as it was not.

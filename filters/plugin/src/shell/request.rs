@@ -2,15 +2,16 @@
 
 use fairlead_engine::{
     headers::HeaderBlock,
-    ingress::View,
+    ingress::View as IngressView,
     replay::Budget,
     step::{Forward, Op, Step, WaitFor},
     vm::Release,
 };
-use fairlead_wire::{Reason, Refusal};
+use fairlead_wire::{Reason, Refusal, feed::View};
 
 use super::{
-    NOW_MS, Root, STATE, State, host::HostConnection, now_ms, release, replay, with_state, with_streams,
+    NOW_MS, Root, STATE, State, host::HostConnection, now_ms, release, replay, with_meter, with_state,
+    with_streams,
 };
 use crate::{
     abi::{self, Buffer, Level, Map},
@@ -55,7 +56,7 @@ pub(crate) fn on_request_headers(context: u32, ended: bool) -> bool {
         Next::Continue => true,
         Next::Wait(_) => false,
         Next::Answer(refusal) => {
-            answer(&refusal);
+            answer(context, &refusal);
             false
         }
     }
@@ -67,7 +68,7 @@ pub(super) fn go_on(context: u32, refusal: Option<Refusal>) {
     match settle(context, next) {
         Next::Continue => abi::resume_request(),
         Next::Wait(_) => {}
-        Next::Answer(refusal) => answer(&refusal),
+        Next::Answer(refusal) => answer(context, &refusal),
     }
 }
 
@@ -89,7 +90,9 @@ fn settle(context: u32, mut next: Next) -> Next {
 /// A part of a request's body passes: it is kept where the request may have to be sent again.
 pub(crate) fn on_request_body(context: u32, size: usize, ends: bool) {
     with_streams(|streams| {
-        let Some(held) = streams.get_mut(&context).and_then(|stream| stream.replay.as_mut()) else { return };
+        let Some(stream) = streams.get_mut(&context) else { return };
+        stream.meter.received(size);
+        let Some(held) = stream.replay.as_mut() else { return };
         if held.replay.wants(size, ends)
             && let Some(bytes) = abi::buffer(Buffer::RequestBody, size)
         {
@@ -140,22 +143,29 @@ fn ask(state: &State, root: u32, context: u32, block: &HeaderBlock<'_>) -> Optio
             let vm = &state.egress.get(*core)?.vm;
             let grants = vm.session().grants(now);
             let step = pipeline.on_request(block, &HostConnection, vm.table(), &grants);
-            let (next, keep) = follow(context, step);
+            if let (Step::Answer(_) | Step::Wait(_), Some(table)) = (&step, vm.table())
+                && let Some(key) = pipeline.named(block, &HostConnection, table)
+            {
+                with_meter(context, |meter| meter.is_for(View::Egress, key));
+            }
+            let (next, keep) = follow(context, View::Egress, step);
             let keep = keep.map(|limit| (limit, vm.session().budget().clone()));
             Some(Decided { next, keep, calls: vm.session().has_calls() })
         }
         Root::Ingress(pipeline, core) => {
             let vm = &state.ingress.get(*core)?.vm;
-            let view =
-                vm.table().map(|table| View { table, age_ms: vm.session().age_ms(now).unwrap_or(u64::MAX) });
-            let (next, _) = follow(context, pipeline.on_request(block, &HostConnection, view));
+            let view = vm
+                .table()
+                .map(|table| IngressView { table, age_ms: vm.session().age_ms(now).unwrap_or(u64::MAX) });
+            let step = pipeline.on_request(block, &HostConnection, view);
+            let (next, _) = follow(context, View::Ingress, step);
             Some(Decided { next, keep: None, calls: false })
         }
     }
 }
 
 /// Performs a step's operations. One that the host refuses ends the request: it must not leave half prepared.
-fn follow(context: u32, step: Step<'_>) -> (Next, Option<u32>) {
+fn follow(context: u32, view: View, step: Step<'_>) -> (Next, Option<u32>) {
     let next = match step {
         Step::Pass(ops) => {
             if ops.iter().all(|op| perform(Map::Request, op)) {
@@ -174,6 +184,10 @@ fn follow(context: u32, step: Step<'_>) -> (Next, Option<u32>) {
             let Forward { exchange, permit, keep, .. } = forward;
             with_streams(|streams| {
                 if let Some(stream) = streams.get_mut(&context) {
+                    stream.meter.is_for(view, exchange.key());
+                    if exchange.has_grant() {
+                        stream.meter.granted();
+                    }
                     stream.exchange = Some(exchange);
                     stream.permit = permit;
                 }
@@ -204,6 +218,9 @@ pub(super) fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refus
     let root = with_streams(|streams| {
         streams.get_mut(&context).map(|stream| {
             stream.held = true;
+            if !matches!(waits, Waits::Snapshot) {
+                stream.meter.waits();
+            }
             stream.root
         })
     });
@@ -215,7 +232,7 @@ pub(super) fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refus
         }
         let (view, releases) = (session.feed().view(), link.send(session, now));
         if !releases.iter().any(|release| release.context == context) {
-            state.metrics.count(view, "held", 1);
+            state.metrics.count(view, "fairlead_held_total", 1);
         }
         Some(Ok(releases))
     });
@@ -228,8 +245,10 @@ pub(super) fn wait(context: u32, waits: &Waits) -> Result<Option<Release>, Refus
 }
 
 /// Answers the request in effect.
-pub(super) fn answer(refusal: &Refusal) {
-    with_state(|state| state.metrics.refused(refusal.reason));
+pub(super) fn answer(context: u32, refusal: &Refusal) {
+    let view = with_streams(|streams| streams.get(&context).map(|stream| stream.root)).flatten();
+    let view = with_state(|state| state.root(view?).map(Root::view)).flatten();
+    with_meter(context, |meter| meter.refused(view.unwrap_or(View::Egress), refusal.reason));
     abi::log(Level::Debug, &format!("fairlead: {} {}", refusal.status, refusal.reason));
     let headers: Vec<_> = refusal.headers().collect();
     let lines: Vec<_> = headers.iter().map(|(name, value)| (*name, &**value)).collect();

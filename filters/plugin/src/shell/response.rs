@@ -1,9 +1,15 @@
 //! A response's way: one read of the status, what the engine makes of it, and whether it is held.
 
 use fairlead_engine::{response, step::Op};
+use fairlead_wire::{Reason, header::REASON};
 
-use super::{core::number, host::HostResponse, replay, request::perform, with_state, with_streams};
-use crate::abi::{self, Map};
+use super::{
+    core::number, host::HostResponse, replay, request::perform, with_meter, with_state, with_streams,
+};
+use crate::{
+    abi::{self, Map},
+    metrics::TARGET_ERROR,
+};
 
 /// The request's half of the exchange is over when its response begins. True if that goes on at once.
 pub(crate) fn on_response_headers(context: u32, ended: bool) -> bool {
@@ -19,6 +25,13 @@ pub(crate) fn on_response_headers(context: u32, ended: bool) -> bool {
         for name in response::named_by_connection(&connection) {
             perform(Map::Response, &Op::Remove(name));
         }
+    }
+    if status >= 400 {
+        // The target's own header of this name is gone: it says that Envoy made the answer.
+        let reason = abi::header(Map::Response, REASON)
+            .map(|reason| Reason::from(String::from_utf8_lossy(&reason).into_owned()).as_str());
+        let reason = reason.or((status >= 500).then_some(TARGET_ERROR));
+        with_meter(context, |meter| reason.into_iter().for_each(|reason| meter.reason(reason)));
     }
     let host = HostResponse::default();
     for op in exchange.on_response(status, &host) {

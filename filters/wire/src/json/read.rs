@@ -162,6 +162,7 @@ pub fn read_config(json: &[u8]) -> Result<PluginConfig> {
                 "replayBudget" => config.replay_budget = value.number()?,
                 "headersTimeoutMs" => config.headers_timeout_ms = value.number()?,
                 "concurrency" => config.concurrency = value.number()?,
+                "metered" => config.metered = value.number()?,
                 "identity" => {
                     config.identity = variant(value, |name, _| match name {
                         "xfcc" => Ok(IdentitySource::Xfcc),

@@ -1,0 +1,179 @@
+//! Metrics of requests, as Envoy's Prometheus endpoint shows them (walk D), and that what is documented is what there is.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
+
+use fairlead_testkit::{
+    bed::{Bed, LIMIT},
+    http::{Connection, Request},
+    prometheus::Samples,
+    resources::{Application, Entry, secret},
+    wait,
+};
+use serde_json::json;
+
+const REQUESTS: &str = "fairlead_requests_total";
+const RECEIVED: &str = "fairlead_received_bytes_total";
+const SENT: &str = "fairlead_sent_bytes_total";
+const DURATION: &str = "fairlead_request_duration_milliseconds_count";
+const IN_FLIGHT: &str = "fairlead_requests_in_flight";
+
+fn egress(bed: &Bed) -> Samples {
+    Samples::read(&String::from_utf8(bed.egress.metrics().unwrap()).unwrap())
+}
+
+/// Waits until the gateway has counted so many requests in all, and shows what it has.
+fn until(bed: &Bed, requests: i64) -> Samples {
+    let all = || {
+        let samples = egress(bed);
+        let ended = samples.sum(REQUESTS, &[]) >= requests && samples.sum(IN_FLIGHT, &[]) == 0;
+        ended.then_some(samples)
+    };
+    wait::until("the counters", LIMIT, all).unwrap()
+}
+
+#[test]
+fn requests_and_bytes_are_counted_exactly_by_application_service_entry_and_reason() {
+    let bed = Bed::start(|seed| {
+        seed.workers(2);
+        let password = seed.secret("password")?;
+        let http = seed.double.url("http")?;
+        let app = |name: &str| {
+            Application::new(name)
+                .service("orders", &[Entry::api(&http).name("v1").basic("basic")])
+                .service("away", &[Entry::api("http://127.0.0.2:9").name("v1")])
+                .service("broken", &[Entry::api(&http).name("v1").basic("missing")])
+        };
+        let basic = secret("basic", &[("username", "u"), ("password", &password)]);
+        seed.put("app.yaml", &[app("shop").manifest(), app("other").manifest(), basic]);
+        Ok(())
+    })
+    .unwrap();
+    let get = |path: &str| Request::new("GET", path);
+    bed.until(&get("/shop/orders/bytes/1"), |answer| answer.status == 200).unwrap();
+    let warm = until(&bed, 1);
+    let mut all = warm.sum(REQUESTS, &[]);
+
+    // (application, service, entry, reason) → requests, received, sent.
+    let mut expected = Vec::new();
+    let mut connections: Vec<_> = (0..4).map(|_| Connection::open(bed.manual_address()).unwrap()).collect();
+    let mut turn = 0;
+    let mut send = |request: &Request| {
+        turn += 1;
+        let at = turn % 4;
+        let response = connections[at].send(request).unwrap();
+        if response.header("connection").contains(&"close".to_owned()) {
+            connections[at] = Connection::open(bed.manual_address()).unwrap();
+        }
+        response
+    };
+    for (application, times, size) in [("shop", 40, 1_000), ("other", 25, 70_000)] {
+        let (mut received, mut sent) = (0, 0);
+        for number in 0..times {
+            // A body of known length, one in chunks, and none.
+            let request = match number % 3 {
+                0 => Request::new("POST", format!("/{application}/orders/bytes/{size}"))
+                    .body(vec![b'x'; 300 + number]),
+                1 => Request::new("PUT", format!("/{application}/orders/flow/{size}"))
+                    .chunks([vec![b'y'; 100], vec![b'z'; 50_000]]),
+                _ => get(&format!("/{application}/orders/bytes/{size}?token=not-a-label")),
+            };
+            received += [300 + number, 50_100, 0][number % 3];
+            let response = send(&request);
+            assert_eq!((response.status, response.body.len()), (200, size));
+            sent += size;
+        }
+        expected.push((application, "orders", "ok", times, received, sent));
+    }
+    for (path, application, service, reason, status) in [
+        ("/shop/orders/status/503", "shop", "orders", "target_error", 502),
+        ("/shop/orders/status/404", "shop", "orders", "ok", 404),
+        ("/shop/away/x", "shop", "away", "target_unreachable", 502),
+        ("/shop/broken/x", "shop", "broken", "secret_missing", 500),
+        ("/shop/made-up-by-a-caller/x", "", "", "unknown_service", 404),
+        ("/made-up-by-a-caller/orders/x", "", "", "unknown_service", 404),
+        ("/shop", "", "", "path_too_short", 400),
+    ] {
+        let (mut sent, times) = (0, 3);
+        for _ in 0..times {
+            let response = send(&get(path));
+            assert_eq!(response.status, status, "{path}");
+            sent += response.body.len();
+        }
+        let same = expected.iter_mut().find(|row| (row.0, row.1, row.2) == (application, service, reason));
+        match same {
+            Some(row) => (row.3, row.5) = (row.3 + times, row.5 + sent),
+            None => expected.push((application, service, reason, times, 0, sent)),
+        }
+    }
+    all += expected.iter().map(|row| i64::try_from(row.3).unwrap()).sum::<i64>();
+    let samples = until(&bed, all);
+    for (application, service, reason, requests, received, sent) in expected {
+        let labels = [
+            ("view", "egress"),
+            ("application", application),
+            ("service", service),
+            ("entry", ""),
+            ("reason", reason),
+        ];
+        let counted =
+            [REQUESTS, RECEIVED, SENT].map(|name| samples.sum(name, &labels) - warm.sum(name, &labels));
+        let expected = [requests, received, sent].map(|number| i64::try_from(number).unwrap());
+        assert_eq!(counted, expected, "{labels:?}");
+    }
+    assert_eq!(samples.sum(REQUESTS, &[]), all, "nothing else is counted");
+    assert_eq!(samples.sum(DURATION, &[]), all);
+    assert_eq!(samples.of(REQUESTS, &[("reason", "")]).count(), 0);
+
+    // On the other port the path names the entry, and so do the labels.
+    bed.ucl(&get("/shop/orders/v1/bytes/7")).unwrap().expect(200).unwrap();
+    let samples = until(&bed, all + 1);
+    let labels = [("application", "shop"), ("service", "orders"), ("entry", "v1"), ("reason", "ok")];
+    assert_eq!((samples.sum(REQUESTS, &labels), samples.sum(SENT, &labels)), (1, 7));
+    bed.finish().unwrap();
+}
+
+#[test]
+fn requests_in_progress_are_shown_and_a_caller_who_leaves_is_no_success() {
+    let bed = Bed::start(|seed| {
+        let http = seed.double.url("http")?;
+        seed.put("app.yaml", &[Application::new("app").service("s", &[Entry::api(&http)]).manifest()]);
+        Ok(())
+    })
+    .unwrap();
+    bed.until(&Request::new("GET", "/app/s/"), |answer| answer.status == 200).unwrap();
+    let before = until(&bed, 1).sum(REQUESTS, &[]);
+    let mut caller = Connection::open(bed.manual_address()).unwrap();
+    caller.write(&Request::new("GET", "/app/s/delay/600000").bytes()).unwrap();
+    let labels = [("view", "egress"), ("application", "app"), ("service", "s")];
+    let shown = || (egress(&bed).sum(IN_FLIGHT, &labels) == 1).then_some(());
+    wait::until("a request in progress", LIMIT, shown).unwrap();
+    drop(caller);
+    let samples = until(&bed, before + 1);
+    assert_eq!(samples.sum(REQUESTS, &[("application", "app"), ("reason", "cancelled")]), 1);
+    bed.finish().unwrap();
+}
+
+#[test]
+fn combinations_beyond_the_bound_are_counted_together() {
+    let bed = Bed::start(|seed| {
+        seed.configure(&json!({ "gateways": { "metered": 3 } }));
+        let http = seed.double.url("http")?;
+        for number in 0..10 {
+            let app = Application::new(&format!("app-{number}")).service("s", &[Entry::api(&http)]);
+            seed.put(&format!("{number}.yaml"), &[app.manifest()]);
+        }
+        Ok(())
+    })
+    .unwrap();
+    bed.until(&Request::new("GET", "/app-0/s/"), |answer| answer.status == 200).unwrap();
+    let before = until(&bed, 1).sum(REQUESTS, &[]);
+    for number in 1..10 {
+        bed.manual(&Request::new("GET", format!("/app-{number}/s/bytes/5"))).unwrap().expect(200).unwrap();
+    }
+    let samples = until(&bed, before + 9);
+    let applications: std::collections::BTreeSet<_> =
+        samples.of(REQUESTS, &[]).filter_map(|sample| sample.labels.get("application")).collect();
+    assert!(applications.contains(&"other".to_owned()) && applications.len() <= 4, "{applications:?}");
+    assert_eq!(samples.sum(REQUESTS, &[]), before + 9);
+    bed.finish().unwrap();
+}
