@@ -8,7 +8,7 @@ pub trait Connection {
     /// The TLS server name that the client asked for (property `connection.requested_server_name`).
     fn server_name(&self) -> Option<Vec<u8>>;
 
-    /// Subject of the client's certificate, RFC 2253 (property `connection.subject_peer_certificate`). Believed only
-    /// where the listener demands a certificate and verifies it.
+    /// Subject of the client's certificate, RFC 2253 (property `connection.subject_peer_certificate`); it may be empty,
+    /// and none is no certificate. Believed only where the listener demands a certificate and verifies it.
     fn peer_subject(&self) -> Option<Vec<u8>>;
 }

@@ -22,7 +22,9 @@ impl Connection for HostConnection {
     }
 
     fn peer_subject(&self) -> Option<Vec<u8>> {
+        // A subject may be empty; then only the handshake says that there is a certificate.
         text("connection\0subject_peer_certificate")
+            .or_else(|| (abi::property("connection\0mtls")?.first() == Some(&1)).then(Vec::new))
     }
 }
 
