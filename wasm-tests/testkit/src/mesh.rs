@@ -173,22 +173,22 @@ impl Mesh {
         name: &str,
         labels: &[(&str, &str)],
     ) -> Result<Gateway> {
-        Gateway::start(self, self.pod(namespace, service_account, name, labels)?, 1)
+        self.gateway_with(namespace, service_account, name, labels, "concurrency: 1")
     }
 
-    /// [`gateway`](Self::gateway) with `workers` worker threads in its Envoy.
+    /// [`gateway`](Self::gateway) with this proxy configuration, YAML, as a pod's annotation `proxy.istio.io/config` has it.
     ///
     /// # Errors
-    /// As [`gateway`](Self::gateway).
-    pub fn gateway_with_workers(
+    /// As [`gateway`](Self::gateway), and text that is no YAML.
+    pub fn gateway_with(
         &self,
         namespace: &str,
         service_account: &str,
         name: &str,
         labels: &[(&str, &str)],
-        workers: u32,
+        proxy_config: &str,
     ) -> Result<Gateway> {
-        Gateway::start(self, self.pod(namespace, service_account, name, labels)?, workers)
+        Gateway::start(self, self.pod(namespace, service_account, name, labels)?, proxy_config)
     }
 
     /// Resident memory of etcd, API server and istiod, bytes. [`Gateway::memory`] says the rest.

@@ -38,6 +38,16 @@ pub enum Way {
     Outside(Box<Tls>),
 }
 
+/// Whose Envoy configuration ours is added to. What hosts do otherwise than each other, by themselves, is said where a
+/// table meets it; everything else is the same for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// Nobody's: all of it is ours.
+    Plain,
+    /// Istio's.
+    Istio,
+}
+
 /// What a table needs of its bed.
 #[derive(Clone, Copy, Debug)]
 pub struct Needs {
@@ -112,9 +122,8 @@ pub trait Place {
     /// TLS of an external system that does all right: the gateway's name, and this certificate.
     fn client(&self, identity: &Identity) -> Tls;
 
-    /// Whether there is a connection for a server name that is none of [`hosts`](Self::hosts), so that it is for the
-    /// plugin to refuse what comes by it.
-    fn takes_any_server_name(&self) -> bool;
+    /// Whose Envoy it is.
+    fn host(&self) -> Host;
 
     /// Lets a DNS name have these addresses.
     ///

@@ -15,7 +15,7 @@ use fairlead_testkit::{
     http::{Connection, Tls},
     process,
 };
-use fairlead_tests::place::{Authorities, Needs, Place, Way};
+use fairlead_tests::place::{Authorities, Host, Needs, Place, Way};
 use serde_json::{Map, Value};
 
 use super::{EXTERNAL, INGRESS_HOST, MANUAL, MeshBed, TLS, UCL, first};
@@ -144,9 +144,8 @@ impl Place for MeshBed {
         Self::client(self, identity)
     }
 
-    fn takes_any_server_name(&self) -> bool {
-        // A listener of Istio has a filter chain for each host of its `Gateway` and no other.
-        false
+    fn host(&self) -> Host {
+        Host::Istio
     }
 
     fn resolve(&self, name: &str, addresses: &[Ipv4Addr]) -> Result {

@@ -10,14 +10,11 @@ use super::template::Template;
 /// Where a pod says how its proxy is to be.
 const PROXY_CONFIG: &str = "proxy.istio.io/config";
 
+/// As Istio has it where nobody asks.
+const DEFAULT: &str = "concurrency: 2";
+
 pub(super) fn start(mesh: &Mesh, template: &Template, name: &str) -> Result<Gateway> {
     let (namespace, account, labels) = (&template.namespace, template.service_account(), template.labels());
-    mesh.gateway_with_workers(namespace, account, name, &labels, workers(template))
-}
-
-fn workers(template: &Template) -> u32 {
-    let lines = template.annotation(PROXY_CONFIG).unwrap_or_default().lines();
-    let number =
-        lines.filter_map(|line| line.strip_prefix("concurrency:")).find_map(|n| n.trim().parse().ok());
-    number.unwrap_or(2)
+    let config = template.annotation(PROXY_CONFIG).unwrap_or(DEFAULT);
+    mesh.gateway_with(namespace, account, name, &labels, config)
 }

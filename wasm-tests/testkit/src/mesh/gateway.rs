@@ -16,6 +16,7 @@ use crate::{
     canary::Source,
     certs::Identity,
     error::Doing as _,
+    fairlead::merge,
     http::{self, Response},
     process::{self, Process},
     wait,
@@ -35,13 +36,14 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    pub(super) fn start(mesh: &Mesh, pod: Pod, workers: u32) -> Result<Self> {
+    pub(super) fn start(mesh: &Mesh, pod: Pod, proxy_config: &str) -> Result<Self> {
         identify(mesh, &pod)?;
+        let config: Value = yaml_serde::from_str(proxy_config).doing("cannot read a proxy configuration")?;
         let pod = Arc::new(pod);
         let probe = pod.port(PROBES);
         let ready = move || http::get(probe, "/healthz/ready")?.expect(200).map(drop);
         let agents = Arc::clone(&pod);
-        let agent = Component::start_in_pod(&pod, move || agent(&agents, "router", workers, &[]), ready)?;
+        let agent = Component::start_in_pod(&pod, move || agent(&agents, "router", &config, &[]), ready)?;
         Ok(Self { agent, pod })
     }
 
@@ -162,7 +164,7 @@ impl Mesh {
         std::fs::create_dir_all(&certificates).doing(certificates.display())?;
         let environment =
             [("DISABLE_ENVOY", OsString::from("true")), ("OUTPUT_CERTS", certificates.clone().into())];
-        let mut agent = agent(&pod, "sidecar", 1, &environment)?;
+        let mut agent = agent(&pod, "sidecar", &json!({ "concurrency": 1 }), &environment)?;
         agent.wait_until("a workload certificate", READY, || {
             let read = |name: &str| -> Result<String> {
                 let path = certificates.join(name);
@@ -186,18 +188,25 @@ fn identify(mesh: &Mesh, pod: &Pod) -> Result {
     std::fs::create_dir_all(pod.directory().join("work/etc/istio/proxy")).doing("cannot make a directory")
 }
 
-/// Starts the agent as `role`.
-fn agent(pod: &Pod, role: &str, workers: u32, more: &[(&str, OsString)]) -> Result<Process> {
+/// What tests ask for beside what Istio and the pod choose: requests under way, connections by worker.
+const STATS: [&str; 2] = [r"http\..*\.downstream_rq_active", r"listener\..*\.downstream_cx_total"];
+
+/// Starts the agent as `role`, with `asked` over what a pod here must have.
+fn agent(pod: &Pod, role: &str, asked: &Value, more: &[(&str, OsString)]) -> Result<Process> {
     let labels: Map<String, Value> =
         pod.labels().iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
     let envoy: PathBuf = process::program("FAIRLEAD_ENVOY", "tools/envoy/envoy/_bin/envoy")?;
-    let config = json!({
+    let mut config = json!({
         "discoveryAddress": "istiod.istio-system.svc:15012",
         "binaryPath": envoy,
-        "concurrency": workers,
         "configPath": "./etc/istio/proxy",
         "proxyBootstrapTemplatePath": tool("envoy_bootstrap.json")?,
+        "proxyStatsMatcher": { "inclusionRegexps": [] },
     });
+    merge(&mut config, asked);
+    if let Some(Value::Array(included)) = config.pointer_mut("/proxyStatsMatcher/inclusionRegexps") {
+        included.extend(STATS.map(Value::from));
+    }
     let mut environment: Vec<(&str, OsString)> = vec![
         ("POD_NAME", pod.name().into()),
         ("POD_NAMESPACE", pod.namespace().into()),

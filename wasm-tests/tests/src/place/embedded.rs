@@ -15,7 +15,7 @@ use fairlead_testkit::{
 };
 use serde_json::{Value, json};
 
-use super::{Authorities, Needs, Place, Way};
+use super::{Authorities, Host, Needs, Place, Way};
 
 /// Where targets are (spec/decisions 43).
 const EXTERNAL: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -101,8 +101,8 @@ impl Place for Embedded {
         outside(identity)
     }
 
-    fn takes_any_server_name(&self) -> bool {
-        true
+    fn host(&self) -> Host {
+        Host::Plain
     }
 
     fn resolve(&self, name: &str, addresses: &[Ipv4Addr]) -> Result {

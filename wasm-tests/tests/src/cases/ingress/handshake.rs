@@ -51,8 +51,12 @@ fn client_hello(minor: u8) -> Vec<u8> {
     let groups = [0, 10, 0, 4, 0, 2, 0, 23]; // secp256r1
     let points = [0, 11, 0, 2, 1, 0]; // uncompressed
     let signatures = [0, 13, 0, 6, 0, 4, 4, 3, 2, 3]; // ECDSA with SHA-256 and SHA-1
-    let extensions = [&groups[..], &points, &signatures].concat();
     let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    // RFC 6066 §3: one name, a host.
+    let name = [&[0][..], &length(INGRESS_HOST.as_bytes()), INGRESS_HOST.as_bytes()].concat();
+    let names = [&length(&name)[..], &name].concat();
+    let server_name = [&[0, 0][..], &length(&names), &names].concat();
+    let extensions = [&server_name[..], &groups, &points, &signatures].concat();
     let body = [
         &[3, minor][..],
         &[7; 32],

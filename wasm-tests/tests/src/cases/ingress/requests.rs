@@ -11,7 +11,7 @@ use fairlead_wire::{
 };
 
 use super::{Answer, Arrival, Case, Expected, Place, arrival, case, client, post, subject_refused};
-use crate::case::Text;
+use crate::{case::Text, place::Host};
 
 pub(super) fn cases(place: &dyn Place) -> Result<Vec<Case>> {
     let mut cases = headers(place)?;
@@ -146,7 +146,8 @@ fn hosts(place: &dyn Place) -> Result<Vec<Case>> {
             case("another of our server names", &[], named(second), host(INGRESS_HOST), mismatch()),
         ]);
     }
-    if place.takes_any_server_name() {
+    // A listener of Istio has a filter chain for each host of its `Gateway`, and no connection for others.
+    if place.host() == Host::Plain {
         cases.extend([
             case("another server name", &[], named("other.kyma.local"), host(INGRESS_HOST), mismatch()),
             case("no server name", &[], Tls::new().identity(&identity), host(INGRESS_HOST), mismatch()),
