@@ -9,7 +9,7 @@
 use std::{borrow::Cow, fmt, rc::Rc};
 
 use fairlead_app_router::{Sent, has_location, location};
-use fairlead_wire::header;
+use fairlead_wire::{Reason, header};
 
 use crate::{
     replay::Used,
@@ -34,12 +34,19 @@ pub struct Exchange {
     /// Absent on ingress: `Location` is not rewritten there (CV §6).
     egress: Option<Rc<Egress>>,
     used: Used,
+    /// The request asks for another protocol.
+    upgrade: bool,
 }
 
 impl Exchange {
     /// `buffer` is the record's key, `key_len` long, then the path as sent.
     pub(crate) fn new(buffer: Vec<u8>, key_len: usize, egress: Option<Rc<Egress>>, used: Used) -> Self {
-        Self { buffer, key_len, egress, used }
+        Self { buffer, key_len, egress, used, upgrade: false }
+    }
+
+    /// The same for a request that asks for another protocol, if it does.
+    pub(crate) fn upgrading(self, upgrade: bool) -> Self {
+        Self { upgrade, ..self }
     }
 
     /// The grants that went out with the request.
@@ -78,6 +85,14 @@ impl Exchange {
     #[must_use]
     pub fn on_response(&self, status: u16, response: &dyn Response) -> Vec<Op<'static>> {
         match status {
+            // Nobody asked for it, and what comes behind it would be taken for an answer to the next request.
+            101 if self.egress.is_some() && !self.upgrade => vec![
+                Op::Set(b":status", Cow::Borrowed(b"502")),
+                Op::Set(
+                    header::REASON.as_bytes(),
+                    Cow::Borrowed(Reason::TargetUnreachable.as_str().as_bytes()),
+                ),
+            ],
             500..=599 => server_error(status, response),
             _ if has_location(status) => self.redirect(response).into_iter().collect(),
             _ => Vec::new(),

@@ -63,10 +63,16 @@ pub(super) fn forward<'a>(
         keep = again.then_some(route.replay_bytes.unwrap_or(limits.replay_bytes));
     }
     let used = credentials.used;
-    let only_http1 = route.tls && seen.websocket;
+    let websocket = seen.websocket;
     let ops = prepare(headers, seen, route, &credentials);
-    let exchange = Exchange::new(buffer, split.key.len(), Some(Rc::clone(entry)), used);
-    Step::Forward(Forward { ops, exchange, permit: Some(route.calls.enter()), keep, only_http1 })
+    let exchange = Exchange::new(buffer, split.key.len(), Some(Rc::clone(entry)), used).upgrading(websocket);
+    Step::Forward(Forward {
+        ops,
+        exchange,
+        permit: Some(route.calls.enter()),
+        keep,
+        only_http1: route.tls && websocket,
+    })
 }
 
 /// The operations for a request that is sent again: as before, with the grants as they are now. None if one is missing.

@@ -88,6 +88,14 @@ fn any_other_status_is_unchanged_and_asks_nothing() {
 }
 
 #[test]
+fn another_protocol_that_nobody_asked_for_is_no_answer() {
+    let refused = [":status: 502", "x-fairlead-reason: target_unreachable"];
+    assert_eq!(ops(&egress(), 101, &Answer::default()), refused);
+    assert!(ops(&egress().upgrading(true), 101, &Answer::default()).is_empty());
+    assert!(ops(&ingress(), 101, &Answer::default()).is_empty());
+}
+
+#[test]
 fn redirects_and_created_lead_back_through_the_gateway() {
     for (value, expected) in [
         ("https://t/api/v1/some/p", Some("/app/svc/some/p")),
