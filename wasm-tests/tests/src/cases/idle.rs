@@ -8,6 +8,7 @@ use fairlead_testkit::{
     resources::{Application, Entry},
 };
 use fairlead_wire::Reason;
+use serde_json::json;
 
 use crate::{
     case::Answer,
@@ -56,4 +57,28 @@ pub fn a_stream_without_progress_ends(place: &dyn Place) {
     let mut answer = caller.begin(false).unwrap();
     caller.finish(&mut answer).unwrap();
     assert_eq!((answer.status, answer.text().as_str(), answer.complete), (200, "one", false));
+}
+
+/// The same stream under an Application's own, longer time goes on.
+pub fn an_application_has_its_own(place: &dyn Place) {
+    let url = place.double().url("http").unwrap();
+    let app = |name: &str| Application::new(name).service("svc", &[Entry::api(&url)]);
+    let own = app("idle-own").spec("fairlead", json!({ "timeouts": { "idle": "1m" } }));
+    let manifests = [app("idle-default").manifest(), own.manifest()];
+    place.plant("idle-own", &manifests, &["idle-default/svc", "idle-own/svc"]).unwrap();
+    // Both have the first of two events, and wait for the second.
+    let begin = |name: &str| {
+        let mut caller = place.connect(&Way::Manual).unwrap();
+        caller.write(&get(&format!("/{name}/svc/gate/{name}/2")).bytes()).unwrap();
+        let mut answer = caller.begin(false).unwrap();
+        caller.piece(&mut answer).unwrap().unwrap();
+        (caller, answer)
+    };
+    let (mut long, mut whole) = begin("idle-own");
+    let (mut short, mut cut) = begin("idle-default");
+    short.finish(&mut cut).unwrap();
+    assert!(!cut.complete, "{cut:?}");
+    place.double().open_gate("idle-own").unwrap();
+    long.finish(&mut whole).unwrap();
+    assert_eq!((whole.status, whole.complete), (200, true), "{whole:?}");
 }
