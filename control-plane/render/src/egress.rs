@@ -6,7 +6,7 @@ use fairlead_wire::config::{EGRESS, Mode};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route,
+    EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route, telemetry,
     upstream::Upstream,
 };
 
@@ -24,6 +24,7 @@ pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'
     let mut fixed = cluster::parts(&upstream, &Profile::plain()).clusters;
     fixed.push(cluster::control(common));
     fixed.push(cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health));
+    fixed.extend(telemetry::cluster(common));
     files::common(common, &upstream, &fixed, &listeners, profiles)
 }
 

@@ -54,6 +54,7 @@ impl Gateway {
             Admin::Socket(_) => None,
         };
         let all = self.settings.never.iter().copied().chain([self.control.address]).chain(admin);
+        let all = all.chain(self.settings.traces);
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Files, Gateway, IngressGateway, Pipeline, Profile, cluster, files, filter, json::extension,
-    listener::Listener, route, sds, upstream::Upstream,
+    listener::Listener, route, sds, telemetry, upstream::Upstream,
 };
 
 /// All files of an ingress gateway. `profiles` (of sinks), without the plain one, become `xds/cds.json`; nothing else depends on them.
@@ -21,6 +21,7 @@ pub fn ingress<'a>(gateway: &IngressGateway, profiles: impl IntoIterator<Item = 
     let upstream = Upstream::embedded(common);
     let mut fixed = cluster::parts(&upstream, &Profile::plain()).clusters;
     fixed.push(cluster::control(common));
+    fixed.extend(telemetry::cluster(common));
     if let Pipeline::Identify(to) = gateway.pipeline {
         fixed.push(cluster::plain(cluster::IDENTIFY_CLUSTER, to));
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Gateway, Settings, headers,
     json::{address, duration, extension, path},
-    local_reply,
+    local_reply, telemetry,
 };
 
 /// Largest request header block, KiB, and number of header lines: what Go's server, the contract's model, accepts.
@@ -97,6 +97,9 @@ fn manager(gateway: &Gateway, name: &str, codec: &str, strip: &[&str]) -> Value 
         }),
     ) {
         manager.extend(more);
+        if gateway.settings.traces.is_some() {
+            manager.extend(telemetry::tracing(&gateway.node));
+        }
     }
     manager
 }

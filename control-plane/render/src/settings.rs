@@ -30,6 +30,8 @@ pub struct Settings {
     /// Where a line per request goes, e.g. `/dev/stdout`; absent: nowhere. Paths are written without query, headers not
     /// at all. In a mesh it takes the place of the mesh's own log, which writes the query.
     pub access_log: Option<PathBuf>,
+    /// Where spans go: an OTLP collector that speaks HTTP; absent: nowhere. Embedded gateways only.
+    pub traces: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             request_headers_timeout: Duration::from_secs(10),
             keep_alive: Duration::from_secs(10),
             access_log: None,
+            traces: None,
         }
     }
 }

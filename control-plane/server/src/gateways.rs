@@ -153,6 +153,7 @@ fn settings(config: &Config) -> Settings {
         connect_timeout: gateways.connect_timeout.get(),
         request_headers_timeout: gateways.request_headers_timeout.get(),
         keep_alive: gateways.keep_alive.get(),
+        traces: gateways.traces,
         ..Settings::default()
     }
 }
@@ -168,6 +169,7 @@ fn plugin(config: &Config) -> PluginConfig {
         max_staleness_ms: milliseconds(gateways.max_staleness),
         concurrency: gateways.concurrency,
         metered: gateways.metered,
+        traced: gateways.traces.is_some(),
         replay_bytes: gateways.replay.max_request_bytes,
         replay_answer_bytes: gateways.replay.max_answer_bytes,
         replay_budget: gateways.replay.budget_bytes,

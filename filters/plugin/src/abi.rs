@@ -100,6 +100,12 @@ mod host {
             data: *mut *mut u8,
             len: *mut usize,
         ) -> u32;
+        pub(super) fn proxy_set_property(
+            path: *const u8,
+            path_len: usize,
+            value: *const u8,
+            value_len: usize,
+        ) -> u32;
         pub(super) fn proxy_get_shared_data(
             key: *const u8,
             key_len: usize,
@@ -321,6 +327,12 @@ pub(crate) fn foreign(name: &str, arguments: &[u8]) -> bool {
 pub(crate) fn property(path: &str) -> Option<Bytes> {
     // SAFETY: pointer and length are those of `path`, the others are to local variables of `bytes`.
     bytes(|data, len| unsafe { host::proxy_get_property(path.as_ptr(), path.len(), data, len) })
+}
+
+/// Sets a property of the stream in effect, which the host keeps under `wasm.` and this name.
+pub(crate) fn set_property(name: &str, value: &[u8]) {
+    // SAFETY: pointers and lengths are those of `name` and `value`.
+    unsafe { host::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
 /// A value of the data that all VMs of this Envoy share, and its version. It may be a secret.

@@ -164,7 +164,7 @@ pub(crate) fn on_vm_start() {
 pub(crate) fn on_configure(root: u32, configuration_size: usize) -> bool {
     let Some(config) = configuration(configuration_size) else { return false };
     let kind = abi::property("plugin_root_id");
-    requests::limit(config.metered);
+    requests::configure(&config);
     let now = now_ms();
     // Workers start at different moments, if only by microseconds.
     let seed = abi::now_ns() ^ u64::from(root).rotate_left(32);

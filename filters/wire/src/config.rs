@@ -54,6 +54,9 @@ pub struct PluginConfig {
     /// How many combinations of application, service and entry have metrics of their own in one worker; those that come
     /// later are counted together.
     pub metered: u32,
+    /// Spans are written: the plugin gives them the application, service and entry.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub traced: bool,
 }
 
 impl Default for PluginConfig {
@@ -74,6 +77,7 @@ impl Default for PluginConfig {
             headers_timeout_ms: 10_000,
             concurrency: 1024,
             metered: 1_000,
+            traced: false,
         }
     }
 }

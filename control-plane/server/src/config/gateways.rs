@@ -28,6 +28,9 @@ pub struct GatewaysConfig {
     /// How many combinations of application, service and entry have metrics of their own in one worker; later ones are
     /// counted together, as `other`.
     pub metered: u32,
+    /// Where embedded gateways send spans: address of an OTLP collector that speaks HTTP; `null`: nowhere. Targets then get
+    /// `traceparent`, too.
+    pub traces: Option<SocketAddr>,
     /// Second attempt after a target rejected a token (decision 22).
     pub replay: ReplayConfig,
     /// Until a caller's request headers are complete.
@@ -57,6 +60,7 @@ impl Default for GatewaysConfig {
             idle_timeout: Span::seconds(300),
             concurrency: 1_024,
             metered: 1_000,
+            traces: None,
             replay: ReplayConfig::default(),
             request_headers_timeout: Span::seconds(10),
             keep_alive: Span::seconds(10),

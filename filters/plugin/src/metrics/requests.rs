@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 
-use fairlead_wire::{Reason, feed::View};
+use fairlead_wire::{Reason, config::PluginConfig, feed::View, metrics::SPAN_TAGS};
 use hashbrown::HashMap;
 
 use super::{
@@ -36,8 +36,15 @@ impl Meter {
 
     /// It is a request to this record, or to none. Only the first word counts.
     pub(crate) fn is_for(&mut self, view: View, key: &[u8]) {
-        if self.entry.is_none() {
-            self.entry = with(|requests| requests.begin(view, key));
+        if self.entry.is_some() {
+            return;
+        }
+        let begun = with(|requests| Some((requests.begin(view, key)?, requests.traced)));
+        self.entry = begun.map(|(entry, _)| entry);
+        if begun.is_some_and(|(_, traced)| traced) {
+            for (part, property) in key.split(|byte| *byte == b'/').zip(SPAN_TAGS) {
+                abi::set_property(property, part);
+            }
         }
     }
 
@@ -110,10 +117,11 @@ impl Meter {
     }
 }
 
-/// How many combinations have metrics of their own from now on.
-pub(crate) fn limit(combinations: u32) {
+/// A plugin instance was configured: its limits hold from now on.
+pub(crate) fn configure(config: &PluginConfig) {
     with(|requests| {
-        requests.limit = usize::try_from(combinations).unwrap_or(usize::MAX);
+        requests.limit = usize::try_from(config.metered).unwrap_or(usize::MAX);
+        requests.traced = config.traced;
         Some(())
     });
 }
@@ -143,6 +151,7 @@ struct Requests {
     ingress: ByKey,
     entries: Vec<Entry>,
     limit: usize,
+    traced: bool,
     changed: bool,
 }
 

@@ -163,6 +163,7 @@ pub fn read_config(json: &[u8]) -> Result<PluginConfig> {
                 "headersTimeoutMs" => config.headers_timeout_ms = value.number()?,
                 "concurrency" => config.concurrency = value.number()?,
                 "metered" => config.metered = value.number()?,
+                "traced" => config.traced = value.bool()?,
                 "identity" => {
                     config.identity = variant(value, |name, _| match name {
                         "xfcc" => Ok(IdentitySource::Xfcc),
