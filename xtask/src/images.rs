@@ -41,9 +41,21 @@ pub(crate) fn run() -> Result<Written> {
     step("images");
     let control = directory.join("fairlead");
     say(&control, &control_plane(program, module.clone(), bundle()?)?.write(&control)?);
-    let plugin = directory.join("fairlead-module");
-    say(&plugin, &module_image(module).write(&plugin)?);
+    let (plugin, digest) = module_layout(module)?;
+    say(&plugin, &digest);
     Ok(Written { archive: control.with_extension("tar") })
+}
+
+/// Writes the module's image; its layout, and the manifest's digest.
+fn module_layout(module: Vec<u8>) -> Result<(PathBuf, String)> {
+    let directory = root::target().join("images/fairlead-module");
+    let digest = module_image(module).write(&directory)?;
+    Ok((directory, digest))
+}
+
+/// The layout of an image with this module.
+pub(crate) fn of_module(module: &Path) -> Result<PathBuf> {
+    Ok(module_layout(read(module)?)?.0)
 }
 
 fn say(directory: &Path, digest: &str) {

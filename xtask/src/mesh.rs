@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::Command};
 
 use crate::{
-    build, root,
+    build, images, root,
     run::{Error, Result, cargo, doing, step},
     suites::suite,
     tally::Tally,
@@ -29,22 +29,24 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     }
 }
 
-/// Runs the tests on the mesh into `tally`, at full size or at one that CI has time for; with a filter only tests of
-/// that name.
+/// Runs the tests on the mesh into `tally`, at full size or at one that CI has time for; with a filter only the program, or
+/// tests, of that name.
 pub(crate) fn test(tally: &mut Tally, full: bool, filter: Option<&str>) -> Result {
     // First, so that a machine without Go learns it at once.
     let tools = tools::mesh_tools()?;
     // What is measured at full size is what users run.
     let built = build::all(if full { "release" } else { "dev" })?;
     let enter = enter("dev")?;
+    let program = filter.filter(|name| is_program(name));
     let mut command = cargo();
     // Cargo starts each test program by this one, which gives it a machine of its own.
     let runner = format!("target.'cfg(unix)'.runner = '{}'", enter.display());
     command
         .args(["test", "--no-fail-fast", "--config", &runner, "--package", "fairlead-mesh"])
+        .args(program.iter().flat_map(|name| ["--test", *name]))
         .envs(environment(&built, tools)?)
         .arg("--")
-        .args(filter);
+        .args(filter.filter(|_| program.is_none()));
     if full {
         command.env("FAIRLEAD_FULL", "1");
     } else {
@@ -55,6 +57,12 @@ pub(crate) fn test(tally: &mut Tally, full: bool, filter: Option<&str>) -> Resul
     suite(tally, "process mesh", &mut command);
     tally.skip("tests in kind, not yet run anywhere: cargo xtask kind test, for those who have Docker");
     Ok(())
+}
+
+/// Whether one of the test programs is called so.
+fn is_program(name: &str) -> bool {
+    let tests = root::repository().join("wasm-tests/mesh/tests");
+    tests.join(format!("{name}.rs")).exists() || tests.join(name).join("main.rs").exists()
 }
 
 /// Leaves a mesh running for a person, until Ctrl-C.
@@ -109,8 +117,10 @@ fn enter(profile: &str) -> Result<PathBuf> {
 fn environment(built: &build::Built, tools: PathBuf) -> Result<Vec<(&'static str, PathBuf)>> {
     let mut environment = build::environment(built)?;
     let state = doing("cannot find target/", std::path::absolute(root::target().join("mesh")))?;
+    let image = doing("cannot find target/", std::path::absolute(images::of_module(&built.module)?))?;
     environment.extend([
         ("FAIRLEAD_MESH_TOOLS", tools),
+        ("FAIRLEAD_MODULE_IMAGE", image),
         ("FAIRLEAD_MESH_STATE", state),
         // What the other tests need too, for cases that both beds share.
         ("FAIRLEAD_OAUTH_PYTHON", tools::oauth_python()?),

@@ -6,7 +6,7 @@
 //!
 //! ```sh
 //! cargo build -p fairlead-mesh -p fairlead-testkit --bins
-//! cargo --config "target.'cfg(unix)'.runner='$PWD/target/debug/fairlead-enter'" test -p fairlead-mesh --test smoke
+//! cargo --config "target.'cfg(unix)'.runner='$PWD/target/debug/fairlead-enter'" test -p fairlead-mesh --test ground
 //! ```
 //!
 //! A test file is a program with one mesh at a time: a bare one ([`mesh()`]) or one with Fairlead installed ([`bed()`],

@@ -1,7 +1,5 @@
 //! What the renderer makes for a mesh, given to a real istiod: taken without a complaint, closed without a plugin.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use fairlead_mesh::mesh;

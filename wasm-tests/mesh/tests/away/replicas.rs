@@ -1,12 +1,8 @@
 //! The API server away, or frozen, for longer than a Lease lasts: nobody leads, feeds go on, and afterwards one leads again.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod replicas_fleet;
-
+use crate::replicas_fleet::{Fleet, LIMIT, Replica};
 use fairlead_mesh::mesh;
 use fairlead_testkit::{Result, wait};
-use replicas_fleet::{Fleet, LIMIT, Replica};
 
 fn leading(replicas: &[Replica]) -> Vec<f64> {
     replicas.iter().map(|replica| replica.metric("fairlead_control_leading").unwrap()).collect()
@@ -14,8 +10,9 @@ fn leading(replicas: &[Replica]) -> Vec<f64> {
 
 #[test]
 fn the_api_server_away_ends_leadership_and_nothing_else() {
+    let _alone = crate::ALONE.blocking_lock();
     let mesh = mesh().unwrap();
-    let fleet = Fleet::new(mesh, "away").unwrap();
+    let fleet = Fleet::new(mesh, "away-fleet").unwrap();
     let replicas = fleet.start_together(2).unwrap();
     fleet.leader(&replicas).unwrap();
     let tls = fleet.tls(&fleet.gateway().unwrap()).unwrap();

@@ -1,10 +1,9 @@
 //! The bed itself: real istiod, gateways, certificates, a plugin of ours. Nothing here needs a control plane.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
 use std::{
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
     time::Duration,
 };
 
@@ -59,20 +58,54 @@ fn answering(name: &str) -> Value {
     })
 }
 
-/// Serves `body` to every GET until the program ends.
-fn serve(body: Vec<u8>) -> SocketAddr {
+/// What is served to a GET of a path, with its type.
+type Content = Box<dyn Fn(&str) -> Option<(String, Vec<u8>)> + Send>;
+
+/// Serves GETs until the program ends.
+fn serve(content: Content) -> SocketAddr {
     let listener = TcpListener::bind((fairlead_testkit::mesh::HOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 4096]);
-            let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..read]).into_owned();
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let (status, (kind, body)) = match content(path) {
+                Some(content) => ("200 OK", content),
+                None => ("404 Not Found", Default::default()),
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            );
             let _ = stream.write_all(&[head.as_bytes(), &body].concat());
         }
     });
     address
+}
+
+/// Serves the same to every GET.
+fn serve_all(body: Vec<u8>) -> SocketAddr {
+    serve(Box::new(move |_| Some(("application/octet-stream".to_owned(), body.clone()))))
+}
+
+/// A registry with one image, as its layout has it; what the image is called there, by digest.
+fn registry(layout: &Path) -> String {
+    let index: Value = serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let manifest = index["manifests"][0].clone();
+    let blobs = layout.join("blobs/sha256");
+    let kind = manifest["mediaType"].as_str().unwrap().to_owned();
+    let address = serve(Box::new(move |path| {
+        if path == "/v2/" {
+            return Some(("application/json".to_owned(), b"{}".to_vec()));
+        }
+        let (what, digest) = path.strip_prefix("/v2/fairlead-module/")?.split_once("/sha256:")?;
+        let kind = if what == "manifests" { kind.clone() } else { "application/octet-stream".to_owned() };
+        Some((kind, std::fs::read(blobs.join(digest)).ok()?))
+    }));
+    format!("{address}/fairlead-module@{}", manifest["digest"].as_str().unwrap())
 }
 
 #[test]
@@ -114,8 +147,22 @@ fn a_gateway_with_mutual_tls_takes_its_secret_and_tells_clients_apart() {
 
 #[test]
 fn a_plugin_fetched_by_digest_refuses_while_it_has_no_control_plane() {
+    let module = std::fs::read(process::program("FAIRLEAD_MODULE", "fairlead.wasm").unwrap()).unwrap();
+    let sha256: String = Sha256::digest(&module).iter().map(|byte| format!("{byte:02x}")).collect();
+    let url = format!("http://{}/{sha256}.wasm", serve_all(module));
+    is_the_plugin("smoke-egress", &json!({ "url": url, "sha256": sha256 }));
+}
+
+/// The image that `cargo xtask images` makes, for those who pull plugins from a registry.
+#[test]
+fn the_plugin_is_fetched_from_a_registry() {
+    let layout = process::program("FAIRLEAD_MODULE_IMAGE", "images/fairlead-module").unwrap();
+    is_the_plugin("smoke-registry", &json!({ "url": format!("oci://{}", registry(&layout)) }));
+}
+
+/// A gateway loads the plugin from there, which then refuses what it knows nothing about.
+fn is_the_plugin(name: &str, from: &Value) {
     let mesh = mesh().unwrap();
-    let name = "smoke-egress";
     let gateway = gateway(mesh, name);
     let server = json!({ "port": { "number": 8080, "name": "http", "protocol": "HTTP" }, "hosts": ["./*"] });
     mesh.apply(&[answering(name), gateway_object(name, &server)]).unwrap();
@@ -123,17 +170,17 @@ fn a_plugin_fetched_by_digest_refuses_while_it_has_no_control_plane() {
     let call = |path: &str| http::get(address, path);
     wait::attempt("an answer without the plugin", LIMIT, || call("/shop/orders/1")?.expect(200)).unwrap();
 
-    let module = std::fs::read(process::program("FAIRLEAD_MODULE", "fairlead.wasm").unwrap()).unwrap();
-    let sha256: String = Sha256::digest(&module).iter().map(|byte| format!("{byte:02x}")).collect();
-    let url = format!("http://{}/{sha256}.wasm", serve(module));
+    let mut spec = json!({
+        "selector": { "matchLabels": { "istio": name } },
+        "pluginName": "egress", "failStrategy": "FAIL_RELOAD", "type": "HTTP",
+        "pluginConfig": { "hosts": ["*"], "listeners": { "8080": "manual" }, "holdMs": 50 },
+    });
+    let all = spec.as_object_mut().unwrap();
+    all.extend(from.as_object().unwrap().clone());
     mesh.apply(&[json!({
         "apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin",
         "metadata": { "namespace": name, "name": name },
-        "spec": {
-            "selector": { "matchLabels": { "istio": name } }, "url": url, "sha256": sha256,
-            "pluginName": "egress", "failStrategy": "FAIL_RELOAD", "type": "HTTP",
-            "pluginConfig": { "hosts": ["*"], "listeners": { "8080": "manual" }, "holdMs": 50 },
-        },
+        "spec": spec,
     })])
     .unwrap();
     let refused = wait::attempt("a refusal by the plugin", LIMIT, || call("/shop/orders/1")?.expect(503));
@@ -155,7 +202,7 @@ fn a_workload_has_a_certificate_a_network_and_names_of_its_own() {
     assert!(identity.certificate_pem.starts_with("-----BEGIN CERTIFICATE-----"));
     let pod = mesh.pod(name, "cart", "cart", &[]).unwrap();
     mesh.names().set("other.elsewhere.svc.cluster.local", &[mesh.host()]);
-    let address = serve(b"from the machine".to_vec());
+    let address = serve_all(b"from the machine".to_vec());
     let url = format!("http://other.elsewhere:{}/", address.port());
     let ran = pod.run(&["curl", "--silent", "--show-error", &url]).unwrap();
     assert_eq!((ran.output.as_str(), ran.errors.as_str()), ("from the machine", ""));

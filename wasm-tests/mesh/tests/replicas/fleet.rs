@@ -1,9 +1,5 @@
 //! Several replicas of the control plane: one CA, one leader, grants once a fleet, trust that follows the mesh root.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod replicas_fleet;
-
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -12,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::replicas_fleet::{Fleet, LIMIT, OUTSIDE, Replica};
 use fairlead_mesh::mesh;
 use fairlead_testkit::{
     certs::Authority,
@@ -20,7 +17,6 @@ use fairlead_testkit::{
     resources::{Application, Entry, secret},
     wait,
 };
-use replicas_fleet::{Fleet, LIMIT, OUTSIDE, Replica};
 use serde_json::{Value, json};
 
 /// An external system with a token endpoint.

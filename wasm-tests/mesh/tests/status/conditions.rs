@@ -1,13 +1,15 @@
 //! `kubectl get app` tells the truth: conditions, call URLs, Events, beside other writers.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use fairlead_mesh::{MeshBed, bed, bed::LIMIT};
 use fairlead_testkit::{
     Error, Result,
-    http::Request,
+    http::{self, Request},
     resources::{Application, Entry, secret},
     wait,
 };
@@ -195,4 +197,35 @@ fn an_application_that_comes_again_gets_its_status_again() {
         assert_eq!(status["installationStatus"]["status"], "INSTALLATION_SKIPPED");
         bed.mesh.kubectl(&["delete", "app", "status-again"]).unwrap();
     }
+}
+
+/// Metrics that people are told to look at, in operations.md and status.md, are there.
+#[test]
+fn metrics_have_the_names_that_the_documentation_says() {
+    let bed = bed().unwrap();
+    let target = bed.double.url_by_name("http", "status.example.test").unwrap();
+    let broken =
+        Application::new("status-metrics").service("S", &[Entry::api(&target).basic("status-nowhere")]);
+    bed.apply(&[broken.manifest()]).unwrap();
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../istio/docs");
+    let text = ["operations.md", "status.md"].map(|name| std::fs::read_to_string(docs.join(name)).unwrap());
+    let named: BTreeSet<String> = text
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+        .filter(|word| word.starts_with("fairlead_"))
+        .map(str::to_owned)
+        .collect();
+    assert!(named.len() >= 5, "{named:?}");
+    wait::attempt("all metrics", LIMIT, || {
+        let shown = http::get(bed.control()[0].port(9090), "/metrics")?.expect(200)?.text();
+        // Of a histogram there are parts.
+        let is = |name: &str, line: &str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(['{', ' ']) || rest.starts_with("_bucket"))
+        };
+        let lacks = named.iter().filter(|name| !shown.lines().any(|line| is(name, line)));
+        let lacks: Vec<&String> = lacks.collect();
+        if lacks.is_empty() { Ok(()) } else { Err(Error::new(format!("{lacks:?}"))) }
+    })
+    .unwrap();
 }

@@ -1,8 +1,6 @@
 //! Resources that the API server accepts and that make no sense: a condition and a metric for them, the last good state
 //! where there was one, and nothing at all for everybody else.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
 use std::time::Duration;
 
 use fairlead_mesh::{MeshBed, bed, bed::LIMIT};

@@ -1,18 +1,14 @@
 //! The plugin's module: every replica serves the modules of all, a new one goes out when all serve it, three stay.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
-
-mod replicas_fleet;
-
 use std::path::PathBuf;
 
+use crate::replicas_fleet::{Fleet, LIMIT, Replica, module_file};
 use fairlead_mesh::mesh;
 use fairlead_testkit::{
     Error, Result,
     http::{self, Request, Response},
     wait,
 };
-use replicas_fleet::{Fleet, LIMIT, Replica, module_file};
 use sha2::{Digest as _, Sha256};
 
 /// The module of this build with a custom section more: another build, as far as digests go. File and digest.

@@ -1,23 +1,17 @@
 //! The Kubernetes store while the API server is away, comes back, and has forgotten what we knew.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
-
-#[path = "store/cluster.rs"]
-mod cluster;
-#[path = "store/way.rs"]
-mod way;
-
 use std::time::Duration;
 
-use cluster::{
+use crate::cluster::{
     APPLICATIONS, Counter, Listener, admin, application, config, delete, install, log, namespace, put,
-    secret, secrets,
+    secret, secrets, until,
 };
+use crate::way::{State, Way};
 use fairlead_mesh::mesh;
-use way::{State, Way};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_vanished_while_the_api_server_was_away_is_gone_and_nothing_is_asked_for_twice() {
+    let _alone = crate::ALONE.lock().await;
     let log = log();
     let mesh = mesh().unwrap();
     let client = admin(mesh.kubeconfig()).await;
@@ -100,6 +94,7 @@ async fn a_token_that_is_replaced_is_used() {
         println!("skipped: it takes a minute (FAIRLEAD_FULL=1)");
         return;
     }
+    let _alone = crate::ALONE.lock().await;
     let log = log();
     let mesh = mesh().unwrap();
     let client = admin(mesh.kubeconfig()).await;
@@ -120,7 +115,7 @@ async fn a_token_that_is_replaced_is_used() {
     config.auth_info =
         kube::config::AuthInfo { token_file: Some(file.display().to_string()), ..Default::default() };
     let mut store = Listener::new(kube::Client::try_from(config).unwrap(), &["token"]);
-    cluster::until("the sentence", async || {
+    until("the sentence", async || {
         assert!(store.next(Duration::from_millis(20)).await.is_none_or(|batch| batch.more));
         log.text().contains("does not believe who we are").then_some(())
     })
