@@ -27,6 +27,7 @@ pub mod ingress;
 pub mod large;
 pub mod oauth;
 pub mod paths;
+pub mod responses;
 pub mod streams;
 pub mod times;
 pub mod transport;
@@ -47,6 +48,10 @@ macro_rules! each_table {
             large {
                 answers_stream_in_constant_memory, a_caller_that_does_not_read_holds_the_target,
                 requests_stream_in_constant_memory,
+            }
+            responses {
+                informational_answers_do_not_hide_the_final_one, bodiless_answers_stay_bodiless, lines_pass_as_they_are,
+                redirects_are_the_callers, trailers_pass_both_ways, leave_to_send_is_given,
             }
             upgrades { messages_flow_both_ways, end_when_the_caller_goes, refusals_of_targets_pass }
             grpc { unary_calls_pass, streams_flow_both_ways_at_once, failures_and_cancels_pass }

@@ -60,7 +60,7 @@ async fn respond(
         return Ok(grpc::respond(request, connection, answer));
     }
     let mut recorded = seen(request, connection).await;
-    let answer = answer(&mut recorded);
+    let mut answer = answer(&mut recorded);
     tokio::time::sleep(answer.delay).await;
     if matches!(answer.body, Body::Reset | Body::Upgrade | Body::WebSocket | Body::Tunnel(_)) {
         return Err(Cut);
@@ -73,6 +73,10 @@ async fn respond(
     }
     if let Some(length) = answer.length() {
         response = response.header("content-length", length);
+    }
+    if recorded.method == "HEAD" {
+        answer.body = Body::Full(Bytes::new());
+        answer.trailers.clear();
     }
     response.body(sent(answer)).map_err(|_| Cut)
 }

@@ -275,7 +275,11 @@ impl Connection {
         }
     }
 
-    fn head(&mut self) -> Result<Response> {
+    /// The next head, be it an informational one.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn head(&mut self) -> Result<Response> {
         loop {
             let mut headers = vec![httparse::EMPTY_HEADER; 1024];
             let mut parsed = httparse::Response::new(&mut headers);
