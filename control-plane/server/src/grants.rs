@@ -18,3 +18,4 @@ pub mod metrics;
 mod pace;
 pub mod serve;
 mod token;
+pub mod trouble;

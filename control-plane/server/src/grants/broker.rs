@@ -6,7 +6,7 @@
 //! grants, and ask when they need others.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -26,6 +26,7 @@ use super::{
     fetch::{Fetch, Network},
     gate::Gates,
     metrics::GrantMetrics,
+    trouble::{GrantTrouble, Troubles},
 };
 use crate::{config::GrantsConfig, dial::Dialler, telemetry::metrics::Metrics};
 
@@ -43,6 +44,7 @@ struct Inner {
     metrics: Metrics,
     details: GrantMetrics,
     gates: Gates,
+    troubles: Troubles,
     slots: RwLock<HashMap<String, Slot>>,
     /// Counts what was made known.
     news: watch::Sender<u64>,
@@ -81,6 +83,7 @@ impl Broker {
             config,
             metrics,
             details,
+            troubles: Troubles::default(),
             slots: RwLock::default(),
             news: watch::Sender::new(0),
             active: AtomicBool::new(true),
@@ -99,6 +102,18 @@ impl Broker {
         for slot in slots.values() {
             slot.entry.lock().forget();
         }
+        self.0.troubles.clear();
+    }
+
+    /// Why the grant `id` cannot be had, if that has been so for some tries in a row.
+    #[must_use]
+    pub fn trouble(&self, id: &str) -> Option<Arc<GrantTrouble>> {
+        self.0.troubles.of(id)
+    }
+
+    /// Waits for news of troubles; the ids of grants whose trouble began, changed or is over. For one reader.
+    pub async fn troubled(&self) -> BTreeSet<String> {
+        self.0.troubles.news().await
     }
 
     /// Waits until the grant `id` is known, at most for `limit`.
@@ -135,6 +150,7 @@ impl Broker {
             let due = |slot: &Slot| slot.retired.is_some_and(|since| since.elapsed() >= after);
             if slots.get(&id).is_some_and(due) {
                 slots.remove(&id);
+                inner.troubles.end(&id);
                 inner.details.known(slots.len());
             }
         });

@@ -159,6 +159,10 @@ impl Expires {
 }
 
 fn token(body: &[u8]) -> Result<Fetched, String> {
+    // The fields of a structure may come as an array, for the parser.
+    if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err("it is no object".to_owned());
+    }
     // The parser's own message may quote the token.
     let answered: Answered = serde_json::from_slice(body)
         .map_err(|e| format!("{:?} error at line {} column {}", e.classify(), e.line(), e.column()))?;

@@ -1,7 +1,11 @@
 //! The grant broker against a real token endpoint, over sockets and TLS, found by a real name server.
 
+mod certified;
+mod csrf;
 mod endpoint;
 mod failures;
+mod odd;
+mod proxied;
 
 use std::{fs, sync::Arc};
 
@@ -18,7 +22,7 @@ use fairlead_wire::{
 };
 use tempfile::TempDir;
 
-use self::endpoint::{Names, TokenEndpoint, json, raw};
+use self::endpoint::{Names, TokenEndpoint, json, raw, redirect};
 
 struct Setup {
     broker: Broker,
@@ -29,7 +33,11 @@ struct Setup {
 }
 
 fn setup(answers: Vec<Vec<u8>>, tls: bool) -> Setup {
-    let (endpoint, names) = (TokenEndpoint::start(answers, tls), Names::start());
+    at(TokenEndpoint::start(answers, tls))
+}
+
+fn at(endpoint: TokenEndpoint) -> Setup {
+    let names = Names::start();
     let directory = tempfile::tempdir().unwrap();
     let bundle = directory.path().join("system.pem");
     fs::write(&bundle, endpoint::other_ca()).unwrap();
@@ -37,6 +45,7 @@ fn setup(answers: Vec<Vec<u8>>, tls: bool) -> Setup {
         allow: vec!["127.0.0.2/32".parse().unwrap()],
         name_servers: vec![names.address],
         system_ca: Some(bundle),
+        ..TargetsConfig::default()
     };
     let metrics = Metrics::new();
     let grants = GrantsConfig {
@@ -68,6 +77,16 @@ impl Setup {
         }
     }
 
+    /// The endpoint's own CA is believed.
+    fn trust(&self) -> Trust {
+        Trust::Private { ca_pem: self.endpoint.ca() }
+    }
+
+    /// A grant of another kind.
+    fn of(&self, kind: GrantKind, url: &str, trust: Trust) -> GrantSpec {
+        GrantSpec { kind, ..self.spec(url, trust) }
+    }
+
     fn set(&self, spec: GrantSpec) {
         self.broker.set("g", Arc::new(spec));
     }
@@ -92,6 +111,16 @@ impl Setup {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// Lines of a request's head in lower case, sorted, without the first; the first; the body.
+fn parts(request: &str) -> (String, Vec<String>, String) {
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let first = lines.next().unwrap().to_owned();
+    let mut lines: Vec<String> = lines.map(str::to_ascii_lowercase).collect();
+    lines.sort();
+    (first, lines, body.to_owned())
 }
 
 const TOKEN: &str = "{\"access_token\":\"t1\",\"token_type\":\"bearer\",\"expires_in\":3600,\"scope\":\"\"}";
@@ -240,11 +269,6 @@ async fn a_failure_is_shared_and_not_remembered() {
 
 #[tokio::test]
 async fn redirects_keep_credentials_within_their_origin() {
-    let redirect = |status: u16, to: &str| {
-        raw(&format!(
-            "HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        ))
-    };
     // Same origin: 302 makes a GET without form, 307 repeats the POST; both keep Basic.
     let same = setup(vec![redirect(307, "/b"), redirect(302, "/c?x=1"), json(TOKEN)], false).with("/a");
     same.granted(None).await;

@@ -2,11 +2,11 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use fairlead_model::{CsrfAuth, GrantKind};
-use fairlead_wire::Refusal;
+use fairlead_wire::{Reason, Refusal};
 use secrecy::SecretString;
 use tokio::{
     sync::watch,
@@ -20,6 +20,7 @@ use super::{
         failure::{Blame, Failure, Trouble},
         fetch::Fetched,
         metrics::word,
+        trouble::GrantTrouble,
     },
     Inner,
 };
@@ -68,6 +69,7 @@ impl Inner {
                 }
                 drop(state);
                 self.metrics.grant("fetched");
+                self.troubles.end(&entry.id);
                 let (id, kind, secret) = entry.named();
                 tracing::info!(grant = id, kind, secret, serial = held.serial, "a grant was fetched");
                 self.tend(entry, &held);
@@ -80,6 +82,7 @@ impl Inner {
                 let (held, failures) = (state.usable(None), state.pace.failures());
                 drop(state);
                 self.metrics.grant("failed");
+                self.trouble(entry, &failure, failures);
                 tell(entry, &failure, failures);
                 if let Some((serial, remaining)) =
                     held.and_then(|held| Some((held.serial, held.remaining()?)))
@@ -88,6 +91,19 @@ impl Inner {
                 }
                 Err(failure.refusal)
             }
+        }
+    }
+
+    /// Tells a failure that is worth it: one of some in a row, or of an endpoint that is not asked for that reason.
+    fn trouble(&self, entry: &Entry, failure: &Failure, failures: u32) {
+        let shut = failure.refusal.reason == Reason::TokenEndpointLimited;
+        let lasts = failures >= self.config.failures_before_back_off.max(1);
+        if (lasts || shut) && self.active.load(Ordering::SeqCst) {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let since = i64::try_from(since).unwrap_or(i64::MAX);
+            let (secret, reason, cause) =
+                (entry.spec.secret.clone(), failure.refusal.reason, failure.cause.clone());
+            self.troubles.begin(&entry.id, GrantTrouble { secret, reason, cause, since });
         }
     }
 

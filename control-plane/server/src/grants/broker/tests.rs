@@ -233,10 +233,15 @@ async fn callers_cannot_make_the_broker_hammer_an_endpoint() {
         );
     }
     assert_eq!(world.total(), 3, "a few tries at once, then none for a while");
+    assert_eq!(world.broker.troubled().await.into_iter().collect::<Vec<_>>(), ["g"]);
+    let trouble = world.broker.trouble("g").unwrap();
+    assert_eq!((trouble.secret.as_str(), trouble.reason), ("kyma-system/g", Reason::TokenEndpointStatus));
     assert_eq!(world.refused("g").await.retry_after, Some(1));
     until(async || matches!(world.broker.ask("g", None).await, GrantAnswer::Granted(_))).await;
     assert_eq!((world.granted("g", None).await.authorization.as_str(), world.total()), ("Bearer g-5", 5));
     assert!(world.has("fairlead_control_grant_endpoints_shut 0"), "an endpoint that answers is not shut");
+    assert_eq!(world.broker.troubled().await.len(), 1);
+    assert_eq!(world.broker.trouble("g"), None);
 }
 
 #[tokio::test]

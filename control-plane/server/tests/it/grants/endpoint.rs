@@ -8,10 +8,12 @@ use std::{
     time::Duration,
 };
 
+use fairlead_model::ClientPair;
 use fairlead_pki::{Authority, Leaf};
 use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
+    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 
 /// Never answers.
@@ -21,6 +23,12 @@ pub fn hang() -> Vec<u8> {
 
 pub fn raw(text: &str) -> Vec<u8> {
     text.as_bytes().to_vec()
+}
+
+pub fn redirect(status: u16, to: &str) -> Vec<u8> {
+    raw(&format!(
+        "HTTP/1.1 {status} Moved\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    ))
 }
 
 pub fn json(body: &str) -> Vec<u8> {
@@ -40,20 +48,48 @@ pub fn other_ca() -> String {
     Authority::generate("other", now()).unwrap().certificate_pem().to_owned()
 }
 
+/// A client's certificate by this CA, as a Secret holds it, with text in front.
+pub fn client(ca: &Authority) -> ClientPair {
+    let pair = ca.issue(&Leaf::client("client", "spiffe://cluster.local/ns/x/sa/y"), now()).unwrap();
+    let crt = format!("notBefore=Nov 1\nnotAfter=Nov 2\n{}", pair.certificate_pem);
+    ClientPair::read(crt.as_bytes(), pair.key_pem.as_bytes()).unwrap()
+}
+
+/// A CA of clients.
+pub fn clients() -> Authority {
+    Authority::generate("clients", now()).unwrap()
+}
+
+/// How an endpoint is spoken to.
+#[derive(Clone, Copy)]
+pub enum Tls<'a> {
+    None,
+    Server,
+    /// A certificate by this CA is demanded.
+    Demanded(&'a Authority),
+    /// A certificate by this CA is taken, if there is one.
+    Taken(&'a Authority),
+}
+
 /// Listens on 127.0.0.2, one answer a connection.
 pub struct TokenEndpoint {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
+    shown: Arc<Mutex<Vec<bool>>>,
     ca: Option<String>,
 }
 
 impl TokenEndpoint {
     pub fn start(answers: Vec<Vec<u8>>, tls: bool) -> Self {
+        Self::with(answers, if tls { Tls::Server } else { Tls::None })
+    }
+
+    pub fn with(answers: Vec<Vec<u8>>, tls: Tls<'_>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let seen = requests.clone();
-        let (config, ca) = if tls { Some(server()) } else { None }.unzip();
+        let (requests, shown) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (seen, peers) = (requests.clone(), shown.clone());
+        let (config, ca) = server(tls).unzip();
         thread::spawn(move || {
             // A connection that breaks in the handshake takes no answer.
             let mut answers = answers.into_iter().peekable();
@@ -63,17 +99,25 @@ impl TokenEndpoint {
                 match &config {
                     Some(config) => {
                         let connection = ServerConnection::new(Arc::clone(config)).unwrap();
-                        serve(StreamOwned::new(connection, stream), &mut answers, &seen);
+                        let mut stream = StreamOwned::new(connection, stream);
+                        if serve(&mut stream, &mut answers, &seen) {
+                            peers.lock().unwrap().push(stream.conn.peer_certificates().is_some());
+                        }
                     }
-                    None => serve(stream, &mut answers, &seen),
+                    None => drop(serve(stream, &mut answers, &seen)),
                 }
             }
         });
-        Self { address, requests, ca }
+        Self { address, requests, shown, ca }
     }
 
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
+    }
+
+    /// Whether a client certificate was shown, by request.
+    pub fn shown(&self) -> Vec<bool> {
+        self.shown.lock().unwrap().clone()
     }
 
     pub fn port(&self) -> u16 {
@@ -90,32 +134,45 @@ impl TokenEndpoint {
     }
 }
 
-fn server() -> (Arc<ServerConfig>, String) {
+fn server(tls: Tls<'_>) -> Option<(Arc<ServerConfig>, String)> {
     let ca = Authority::generate("token ca", now()).unwrap();
     let pair = ca.issue(&Leaf::server("token", &["token.example.test"]), now()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let verifier = |clients: &Authority, mandatory: bool| -> Arc<dyn ClientCertVerifier> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(clients.certificate_pem().as_bytes()).unwrap()).unwrap();
+        let builder = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone());
+        if mandatory { builder.build().unwrap() } else { builder.allow_unauthenticated().build().unwrap() }
+    };
+    let verifier = match tls {
+        Tls::None => return None,
+        Tls::Server => WebPkiClientVerifier::no_client_auth(),
+        Tls::Demanded(clients) => verifier(clients, true),
+        Tls::Taken(clients) => verifier(clients, false),
+    };
+    let config = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(
             vec![CertificateDer::from_pem_slice(pair.certificate_pem.as_bytes()).unwrap()],
             PrivateKeyDer::from_pem_slice(pair.key_pem.as_bytes()).unwrap(),
         )
         .unwrap();
-    (Arc::new(config), ca.certificate_pem().to_owned())
+    Some((Arc::new(config), ca.certificate_pem().to_owned()))
 }
 
+/// Whether a request came.
 fn serve(
     mut stream: impl Read + Write,
     answers: &mut impl Iterator<Item = Vec<u8>>,
     seen: &Mutex<Vec<String>>,
-) {
+) -> bool {
     let mut got = Vec::new();
     let mut buffer = [0; 4096];
     while !complete(&got) {
         match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return false,
             Ok(n) => got.extend_from_slice(&buffer[..n]),
         }
     }
@@ -128,6 +185,7 @@ fn serve(
         let _ = stream.write_all(&answer);
         let _ = stream.flush();
     }
+    true
 }
 
 fn complete(request: &[u8]) -> bool {
