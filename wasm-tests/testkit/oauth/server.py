@@ -1,5 +1,8 @@
 """An OAuth 2.0 server by Authlib: client credentials, opaque tokens, and a resource that demands one.
 
+With --certificate, --key and --client-certificate it speaks TLS, and its client authenticates by that certificate
+(RFC 8705, tls_client_auth) and by nothing else.
+
 Prints one line of JSON with its address when it is ready; ends with its parent. Endpoints: POST /token,
 GET /protected (200 with the client's id for a token issued here, 401 otherwise), GET /issued (how many tokens).
 """
@@ -7,6 +10,7 @@ GET /protected (200 with the client's id for a token issued here, 401 otherwise)
 import argparse
 import json
 import os
+import ssl
 import sys
 import time
 
@@ -16,14 +20,15 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProte
 from authlib.oauth2.rfc6749 import ClientMixin, TokenMixin
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6750 import BearerTokenValidator
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request as flask_request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class Client(ClientMixin):
-    def __init__(self, client_id, secret):
+    def __init__(self, client_id, secret, certificate):
         self.client_id = client_id
         self.secret = secret
+        self.certificate = certificate
 
     def get_client_id(self):
         return self.client_id
@@ -41,7 +46,7 @@ class Client(ClientMixin):
         return client_secret == self.secret
 
     def check_endpoint_auth_method(self, method, endpoint):
-        return method == "client_secret_basic"
+        return method == ("tls_client_auth" if self.certificate else "client_secret_basic")
 
     def check_response_type(self, response_type):
         return False
@@ -78,7 +83,18 @@ class Token(TokenMixin):
 
 
 class Grant(ClientCredentialsGrant):
-    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic"]
+    TOKEN_ENDPOINT_AUTH_METHODS = ["client_secret_basic", "tls_client_auth"]
+
+
+def by_certificate(query_client, request):
+    """RFC 8705, section 2.1: the certificate of the connection, whose chain TLS has verified, and the id in the form."""
+    client = query_client(request.payload.client_id)
+    shown = flask_request.environ.get("SSL_CLIENT_CERT")
+    secret = "Authorization" in request.headers or "client_secret" in request.form
+    if client and client.certificate and shown and not secret:
+        if ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert(client.certificate):
+            return client
+    return None
 
 
 class Quiet(WSGIRequestHandler):
@@ -99,6 +115,7 @@ def application(client, lifetime):
         query_client=lambda client_id: client if client_id == client.client_id else None,
         save_token=save,
     )
+    server.register_client_auth_method("tls_client_auth", by_certificate)
     server.register_grant(Grant)
 
     class Validator(BearerTokenValidator):
@@ -128,11 +145,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bind", default="127.0.0.2")
     parser.add_argument("--client-id", required=True)
-    parser.add_argument("--client-secret", required=True)
+    parser.add_argument("--client-secret", default="")
+    parser.add_argument("--client-certificate", help="file; the client's, by which it authenticates")
+    parser.add_argument("--certificate", help="file; the server's own")
+    parser.add_argument("--key", help="file; of the server's certificate")
     parser.add_argument("--lifetime", type=int, default=3600, help="of a token, seconds")
     options = parser.parse_args()
-    app = application(Client(options.client_id, options.client_secret), options.lifetime)
-    server = make_server(options.bind, 0, app, threaded=True, request_handler=Quiet)
+    certificate = tls = None
+    if options.client_certificate:
+        with open(options.client_certificate, encoding="ascii") as file:
+            certificate = file.read()
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.certificate, options.key)
+        # Self-signed or not, the one that is expected is trusted; resources are called without any.
+        tls.load_verify_locations(options.client_certificate)
+        tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        tls.verify_mode = ssl.CERT_OPTIONAL
+    app = application(Client(options.client_id, options.client_secret, certificate), options.lifetime)
+    server = make_server(options.bind, 0, app, threaded=True, request_handler=Quiet, ssl_context=tls)
     print(json.dumps({"address": f"{options.bind}:{server.server_port}"}), flush=True)
     server.serve_forever()
 
