@@ -222,9 +222,9 @@ pub(crate) fn on_tick(root: u32) {
 }
 
 pub(crate) fn on_call_response(context: u32, token: u32, headers: u32, body_size: usize) {
-    // Streams send one call at most.
-    if with_streams(|streams| streams.contains_key(&context)) == Some(true) {
-        return replay::answered(context, headers, body_size);
+    if let Some(stream) = replay::sender(token) {
+        replay::answered(stream, headers, body_size);
+        return;
     }
     let now = now_ms();
     let releases = with_state(|state| {

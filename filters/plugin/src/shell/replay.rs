@@ -1,6 +1,8 @@
 //! A request whose target rejected our grant: its answer is held, the request perhaps sent again, and one of the two
 //! answers given (design decision 10). The engine decides ([`fairlead_engine::replay`]).
 
+use std::cell::RefCell;
+
 use fairlead_engine::{
     headers::HeaderBlock,
     replay::{Budget, Next, Rejection, Replay, Second, second, without_newer},
@@ -31,8 +33,32 @@ enum Stage {
     First,
     /// Its answer is held.
     Renewing(First),
-    /// The second attempt is under way.
-    Second(First),
+    /// The second attempt is under way: the call of this token.
+    Second(First, u32),
+}
+
+thread_local! {
+    /// Second attempts under way: the tokens of their calls, and whose they are. The host does not say it: it names a
+    /// context of its own when it brings an answer.
+    static ATTEMPTS: RefCell<Vec<(u32, u32)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn with_attempts<R>(f: impl FnOnce(&mut Vec<(u32, u32)>) -> R) -> Option<R> {
+    ATTEMPTS.with(|attempts| attempts.try_borrow_mut().ok().map(|mut attempts| f(&mut attempts)))
+}
+
+/// The stream that sent the call of this token, if it was one.
+pub(super) fn sender(token: u32) -> Option<u32> {
+    with_attempts(|attempts| attempts.iter().find(|(sent, _)| *sent == token).map(|(_, context)| *context))?
+}
+
+/// Its stream has ended, or has its answer.
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Stage::Second(_, token) = self.stage {
+            with_attempts(|attempts| attempts.retain(|(sent, _)| *sent != token));
+        }
+    }
 }
 
 /// The answer that is held.
@@ -149,8 +175,9 @@ fn step(context: u32) -> Option<Option<Waits>> {
         Some(Err(dispatch)) => {
             let body = held.replay.body();
             let sent = abi::http_call(&dispatch.cluster, &dispatch.headers, body, dispatch.timeout_ms);
-            if sent.is_some() {
-                held.stage = Stage::Second(first);
+            if let Some(token) = sent {
+                held.stage = Stage::Second(first, token);
+                with_attempts(|attempts| attempts.push((token, context)));
                 held.replay.dismiss();
             }
             sent.is_none().then_some(None)
@@ -160,10 +187,11 @@ fn step(context: u32) -> Option<Option<Waits>> {
     waits
 }
 
-/// What came back for the second attempt of the stream in effect.
+/// What came back for a stream's second attempt.
 pub(super) fn answered(context: u32, headers: u32, body_size: usize) {
     let Some((root, exchange, held)) = take(context) else { return };
-    let Stage::Second(first) = held.stage else { return };
+    let Stage::Second(first, _) = held.stage else { return };
+    abi::focus(context);
     let lines = if headers == 0 { None } else { abi::headers(Map::CallResponse) };
     let Ok(block) = HeaderBlock::parse(lines.as_deref().unwrap_or_default()) else { return failed(context) };
     let limit = with_state(|state| match state.root(root)? {
