@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    chart, root,
+    chart, errors, root,
     run::{Error, Result, cargo, doing, output},
     tools,
 };
@@ -46,6 +46,7 @@ pub(crate) fn check() -> Result<Vec<String>> {
 fn write(directory: &Path) -> Result<Vec<String>> {
     let schema = output(cargo().args(["run", "--quiet", "--package", "fairlead", "--", "schema"]))?;
     put(&directory.join("istio/docs/fairlead.schema.json"), &schema)?;
+    put(&directory.join("istio/docs/errors.md"), &errors::page()?)?;
     let crds = directory.join("istio/crds");
     doing("cannot make a directory", std::fs::create_dir_all(&crds))?;
     let example = ["run", "--quiet", "--package", "fairlead-resources", "--example", "crds", "--"];

@@ -7,6 +7,7 @@ mod build;
 mod cases;
 mod chart;
 mod ci;
+mod errors;
 mod fuzz;
 mod generate;
 mod images;
@@ -32,7 +33,7 @@ cargo xtask COMMAND
   ci [--full]            format, lints, tests, fuzzing, drift checks: what CI runs
   bench [--quick] [--mesh] [ROW…] the numbers, against the bars of the design; --mesh: those of a mesh
   fuzz [SECONDS]         each fuzz target for so long (60 s by default)
-  generate [--check]     what is made from types: configuration schema, CRDs, chart, case lists
+  generate [--check]     what is made from types: configuration schema, CRDs, chart, errors, case lists
   kind up | test | down  the same in a cluster in Docker, for those who have Docker
   images                 container image and the module's, as OCI layouts without a daemon
   build                  module and binaries, with the module's size and exports
