@@ -46,22 +46,24 @@ impl Object {
 }
 
 impl MeshBed {
-    /// Runs a table here, alone: with the configuration and the external system's settings that it expects, and nothing
-    /// of what other tables wrote. Then searches for leaked secrets.
+    /// Runs a test here, alone: with the configuration and the external system's settings that it expects, and nothing
+    /// of what others [`put`](Place::put). Then searches for its secrets where they must not be.
     ///
     /// # Errors
     /// The configuration cannot be made, or leaked secrets.
     ///
     /// # Panics
-    /// As the table; with what the egress gateway said.
-    pub fn run(&self, needs: &Needs, table: fn(&dyn Place)) -> Result {
+    /// As the test; with what the egress gateway said.
+    pub fn run(&self, needs: &Needs, test: impl FnOnce(&Self)) -> Result {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         self.configure(&serde_json::from_str(needs.config).doing(needs.config)?)?;
         self.double.clear()?;
         let mut before = None;
         self.double.change(|settings| before = Some(settings.clone()))?;
-        let done = catch_unwind(AssertUnwindSafe(|| table(self)));
+        // Those of others were searched for behind them.
+        let canary = self.canary.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let done = catch_unwind(AssertUnwindSafe(|| test(self)));
         self.double.change(|settings| settings.clone_from(before.as_ref().unwrap_or(&settings.clone())))?;
         self.forget()?;
         if let Err(panic) = done {
@@ -73,7 +75,9 @@ impl MeshBed {
             }
             resume_unwind(panic);
         }
-        self.check()
+        let checked = self.check();
+        *self.canary.lock().unwrap_or_else(PoisonError::into_inner) = canary;
+        checked
     }
 
     /// Deletes whatever was [`put`](Place::put).

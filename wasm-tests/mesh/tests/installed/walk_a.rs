@@ -1,7 +1,7 @@
 //! Acceptance walk A (spec/acceptance.md): register a service and call it, with the tools of the tutorial.
 //!
-//! Steps 1 (the default `ApplicationConnector`), OAuthWithCert and CertificateGen of 6, and a caller with a sidecar are
-//! not here: the first come with #9 and #6, the last needs a kubelet.
+//! The default `ApplicationConnector` of step 1 and a caller with a sidecar are not here: the first comes with #9, the
+//! last needs a kubelet.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -11,7 +11,8 @@ use std::{
 };
 
 use fairlead_mesh::MeshBed;
-use fairlead_testkit::{Error, mesh::Ran, wait};
+use fairlead_testkit::{Error, certs::Authority, external::record::Recorded, mesh::Ran, wait};
+use fairlead_tests::place::{Needs, Place as _};
 use serde_json::Value;
 
 /// "≤ 1 s", from the end of the writing command.
@@ -20,8 +21,8 @@ const GATEWAY: &str = "http://central-application-gateway.kyma-system";
 const AUTHENTICATED: &str = "8080/test-app/test-basic-auth/basic-auth/test-user/test-password";
 
 /// What the tutorial has the reader do, and time.
-struct Walk {
-    bed: MeshBed,
+struct Walk<'a> {
+    bed: &'a MeshBed,
     /// `name: how long` of each change.
     times: String,
 }
@@ -33,7 +34,7 @@ struct Answer {
     body: String,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// `curl` from a workload.
     fn curl(&self, rest: &str) -> Answer {
         let Ran { output, errors, .. } =
@@ -50,7 +51,7 @@ impl Walk {
         rest: &str,
         wanted: impl Fn(&Answer) -> bool,
     ) -> Answer {
-        write(&self.bed);
+        write(self.bed);
         let begin = Instant::now();
         let answer = wait::attempt(what, EFFECTIVE, || {
             let answer = self.curl(rest);
@@ -111,26 +112,37 @@ fn entry(name: &str, url: &str, credentials: &str) -> String {
     format!("    - type: API\n      name: {name}\n      targetUrl: {url}\n{credentials}")
 }
 
+fn credentials(kind: &str, secret: &str, more: &str) -> String {
+    format!("      credentials:\n        type: {kind}\n        secretName: {secret}\n{more}")
+}
+
+fn oauth(endpoint: &str) -> String {
+    credentials("OAuth", "test-oauth", &format!("        authenticationUrl: {endpoint}/oauth/token\n"))
+}
+
 const BASIC: &str = "      credentials:\n        type: Basic\n        secretName: test-secret\n";
 const SKIP: &str = "  skipVerify: true";
 
 #[test]
 fn walk_a() {
-    let mut walk = Walk { bed: MeshBed::start(|_| Ok(())).unwrap(), times: String::new() };
+    super::run(&Needs::BOTH, |bed| walk(Walk { bed, times: String::new() })).unwrap();
+}
+
+fn walk(mut walk: Walk<'_>) {
     step_1_installation(&walk);
     step_2_an_application_without_services(&walk);
     step_3_and_4_basic_authentication(&mut walk);
     step_5_another_password(&mut walk);
-    step_6_no_authentication_and_oauth(&mut walk);
+    step_6_every_other_credential(&mut walk);
     step_7_self_signed(&mut walk);
     step_8_entries(&mut walk);
     step_9_deletion(&mut walk);
     println!("{}", walk.times);
     println!("kind's alone: a caller with a sidecar (step 4): no kubelet injects one here");
-    walk.bed.finish().unwrap();
+    walk.kubectl("delete secret test-secret test-oauth test-oauth-certificate test-certificate --namespace kyma-system");
 }
 
-fn step_1_installation(walk: &Walk) {
+fn step_1_installation(walk: &Walk<'_>) {
     let namespaces = walk.kubectl("get namespaces --output name");
     for name in ["kyma-system", "kyma-integration", "fairlead-ingress", "fairlead-egress"] {
         assert!(namespaces.contains(&format!("namespace/{name}\n")), "{namespaces}");
@@ -144,7 +156,7 @@ fn step_1_installation(walk: &Walk) {
     }
 }
 
-fn step_2_an_application_without_services(walk: &Walk) {
+fn step_2_an_application_without_services(walk: &Walk<'_>) {
     walk.kubectl_apply(&test_app("", " []"));
     let text = walk.kubectl("get app test-app --output yaml");
     assert!(text.contains("region: us") && text.contains("kind: production"), "{text}");
@@ -156,7 +168,7 @@ fn step_2_an_application_without_services(walk: &Walk) {
     .unwrap();
 }
 
-fn step_3_and_4_basic_authentication(walk: &mut Walk) {
+fn step_3_and_4_basic_authentication(walk: &mut Walk<'_>) {
     walk.kubectl("create secret generic test-secret --namespace kyma-system --from-literal username=test-user --from-literal password=test-password");
     let app = test_app(
         "  skipVerify: false",
@@ -172,7 +184,7 @@ fn step_3_and_4_basic_authentication(walk: &mut Walk) {
     assert_eq!(body.get("authenticated"), Some(&Value::Bool(true)), "{body}");
 }
 
-fn step_5_another_password(walk: &mut Walk) {
+fn step_5_another_password(walk: &mut Walk<'_>) {
     let password = |password: &str| {
         let patch = format!(r#"{{"stringData":{{"password":"{password}"}}}}"#);
         move |bed: &MeshBed| {
@@ -186,17 +198,35 @@ fn step_5_another_password(walk: &mut Walk) {
     });
 }
 
-fn step_6_no_authentication_and_oauth(walk: &mut Walk) {
-    let oauth = format!(
-        "      credentials:\n        type: OAuth\n        secretName: test-oauth\n        authenticationUrl: {}/oauth/token\n",
-        walk.target("https")
+fn step_6_every_other_credential(walk: &mut Walk<'_>) {
+    let protected = format!("{}/protected", walk.target("https"));
+    let oauth = oauth(&walk.target("https"));
+    let certified = credentials(
+        "OAuthWithCert",
+        "test-oauth-certificate",
+        &format!("        authenticationUrl: {}/oauth/certificate\n", walk.target("mtls")),
     );
+    let certificate = credentials("CertificateGen", "test-certificate", "");
     let services = [
         service("Test Basic Auth", &entry("v1", &walk.target("https"), BASIC)),
         service("test-open", &entry("v1", &walk.target("http"), "")),
-        service("test-oauth", &entry("v1", &format!("{}/protected", walk.target("https")), &oauth)),
+        service("test-oauth", &entry("v1", &protected, &oauth)),
+        service("test-oauth-certificate", &entry("v1", &protected, &certified)),
+        service("test-certificate", &entry("v1", &walk.target("mtls"), &certificate)),
     ];
     walk.kubectl("create secret generic test-oauth --namespace kyma-system --from-literal clientId=client --from-literal clientSecret=s3cret-of-the-client");
+    let authority = Authority::new("Customers").unwrap();
+    for (secret, name) in [("test-oauth-certificate", "token-client"), ("test-certificate", "target-client")]
+    {
+        let identity = authority.client(name).unwrap();
+        walk.bed.secret_is(secret, identity.key_pem.lines().nth(1).unwrap()).unwrap();
+        let pair = identity.write(walk.bed.mesh.directory(), secret).unwrap();
+        walk.kubectl(&format!(
+            "create secret generic {secret} --namespace kyma-system --from-literal clientId=client --from-file crt={} --from-file key={}",
+            pair.0.display(),
+            pair.1.display()
+        ));
+    }
     let app = test_app("", &services.concat());
     let open = walk.change(
         "service without authentication",
@@ -219,9 +249,45 @@ fn step_6_no_authentication_and_oauth(walk: &mut Walk) {
     }
     assert!(with("/basic-auth/test-user/test-password").contains("Basic dGVzdC11c2VyOnRlc3QtcGFzc3dvcmQ="));
     assert!(with("/protected/bearer").contains("Bearer "), "{}", with("/protected/bearer"));
+    client_certificates(walk);
 }
 
-fn step_7_self_signed(walk: &mut Walk) {
+/// What a target and a token endpoint see of them.
+fn client_certificates(walk: &Walk<'_>) {
+    let shown = |request: &Recorded| {
+        let peer = request.tls.as_ref().and_then(|tls| tls.peer.clone());
+        peer.map(|peer| peer.common_names).unwrap_or_default()
+    };
+    let double = &walk.bed.double;
+    double.clear().unwrap();
+    let bearer = walk.curl("8080/test-app/test-oauth-certificate/bearer");
+    assert_eq!(bearer.status, "200", "{}", bearer.body);
+    let seen = double.recorded(&[]).unwrap();
+    let [asked, called] = &seen[..] else { panic!("a token request and a call: {seen:?}") };
+    assert_eq!((asked.listener.as_str(), shown(asked)), ("mtls", vec!["token-client".to_owned()]));
+    assert!(asked.header("authorization").is_empty(), "{asked:?}");
+    let form = asked.body.content.as_ref().unwrap().text();
+    assert_eq!(form, "client_id=client&grant_type=client_credentials");
+    assert_eq!(
+        (called.listener.as_str(), shown(called)),
+        ("https", Vec::new()),
+        "only the token endpoint sees it"
+    );
+    assert!(called.header("authorization").concat().starts_with("Bearer "), "{called:?}");
+
+    double.clear().unwrap();
+    let answer = wait::attempt("the transport with the certificate", EFFECTIVE, || {
+        let answer = walk.curl("8080/test-app/test-certificate/things");
+        if answer.status == "200" { Ok(answer) } else { Err(Error::new(format!("{answer:?}"))) }
+    });
+    let answer = answer.unwrap();
+    let seen = double.recorded(&[("listener", "mtls")]).unwrap();
+    let [seen] = &seen[..] else { panic!("one call: {}", answer.body) };
+    assert_eq!(shown(seen), ["target-client"]);
+    assert!(seen.header("authorization").is_empty(), "{seen:?}");
+}
+
+fn step_7_self_signed(walk: &mut Walk<'_>) {
     let call = "8080/test-app/test-self-signed/things";
     let services = service("test-self-signed", &entry("v1", &walk.target("self-signed"), ""));
     let (verified, skipped) = (test_app("", &services), test_app(SKIP, &services));
@@ -234,21 +300,20 @@ fn step_7_self_signed(walk: &mut Walk) {
     walk.change("skipVerify", apply(&skipped), call, |answer| answer.status == "200");
     walk.change("verified again", apply(&verified), call, refused);
 
-    let oauth = format!(
-        "      credentials:\n        type: OAuth\n        secretName: test-oauth\n        authenticationUrl: {}/oauth/token\n",
-        walk.target("self-signed")
-    );
+    let oauth = oauth(&walk.target("self-signed"));
     let services = service("test-token-endpoint", &entry("v1", &walk.target("https"), &oauth));
     let refused = |answer: &Answer| {
         answer.status == "502"
             && serde_json::from_str::<Value>(&answer.body).is_ok_and(|json| json.get("error").is_some())
     };
     let call = "8080/test-app/test-token-endpoint/things";
-    walk.change("self-signed token endpoint", apply(&test_app("", &services)), call, refused);
-    walk.change("skipVerify of it", apply(&test_app(SKIP, &services)), call, |answer| answer.status == "200");
+    let (verified, skipped) = (test_app("", &services), test_app(SKIP, &services));
+    walk.change("self-signed token endpoint", apply(&verified), call, refused);
+    walk.change("skipVerify of it", apply(&skipped), call, |answer| answer.status == "200");
+    walk.change("token endpoint verified again", apply(&verified), call, refused);
 }
 
-fn step_8_entries(walk: &mut Walk) {
+fn step_8_entries(walk: &mut Walk<'_>) {
     let entries = [
         entry("first", &format!("{}/one", walk.target("http")), ""),
         entry("second", &format!("{}/two", walk.target("http")), ""),
@@ -265,7 +330,7 @@ fn step_8_entries(walk: &mut Walk) {
     assert!(first.body.contains("/one/things"), "{}", first.body);
 }
 
-fn step_9_deletion(walk: &mut Walk) {
+fn step_9_deletion(walk: &mut Walk<'_>) {
     let call = "8082/test-app/test-entries/first/things";
     let delete = |bed: &MeshBed| drop(bed.mesh.kubectl(&["delete", "app", "test-app"]).unwrap());
     walk.change("Application deleted", delete, call, |answer| answer.status == "404");

@@ -11,6 +11,7 @@ use fairlead_testkit::{
     mesh::Mesh,
     resources::{Application, Entry, secret},
 };
+use fairlead_tests::place::{Needs, Place as _};
 use fairlead_wire::{
     header::PROFILE,
     profile::{CONTROL_CLUSTER, PLAIN},
@@ -34,21 +35,26 @@ fn event() -> Request {
 
 #[test]
 fn hostile() {
-    let bed = MeshBed::start(|_| Ok(())).unwrap();
+    super::run(&Needs::BOTH, everything).unwrap();
+}
+
+fn everything(bed: &MeshBed) {
     let password = bed.secret("password").unwrap();
     let https = bed.double.url_by_name("https", "orders.example.test").unwrap();
     let application = Application::new("shop")
         .client_ids(&["shop"])
         .service("Orders", &[Entry::api(&https).basic("orders")]);
-    bed.apply(&[application.manifest(), secret("orders", &[("username", "user"), ("password", &password)])])
-        .unwrap();
+    bed.put(
+        "hostile",
+        &[application.manifest(), secret("orders", &[("username", "user"), ("password", &password)])],
+    )
+    .unwrap();
     bed.until(&get("/shop/orders/x"), |answer| answer.status == 200).unwrap();
-    headers_of_callers_are_not_believed(&bed);
-    a_client_is_who_its_certificate_says(&bed);
-    no_request_gets_to_the_control_plane(&bed);
-    forbidden_targets_are_refused(&bed);
-    other_namespaces_change_nothing(&bed);
-    bed.finish().unwrap();
+    headers_of_callers_are_not_believed(bed);
+    a_client_is_who_its_certificate_says(bed);
+    no_request_gets_to_the_control_plane(bed);
+    forbidden_targets_are_refused(bed);
+    other_namespaces_change_nothing(bed);
 }
 
 fn headers_of_callers_are_not_believed(bed: &MeshBed) {
@@ -207,7 +213,7 @@ fn other_namespaces_change_nothing(bed: &MeshBed) {
     // Changes still arrive: the feed is where it was.
     let changed = Application::new("after")
         .service("svc", &[Entry::api(&bed.double.url_by_name("https", "orders.example.test").unwrap())]);
-    bed.apply(&[changed.manifest()]).unwrap();
+    bed.put("hostile-after", &[changed.manifest()]).unwrap();
     bed.until(&get("/after/svc/x"), |answer| answer.status == 200).unwrap();
     // A port of its own on our pods leads nowhere.
     for gateway in bed.egress() {
