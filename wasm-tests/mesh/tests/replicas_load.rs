@@ -1,18 +1,20 @@
-//! The leader killed under load, in a whole installation: warm requests go on, what was unfinished is finished by the
-//! next leader.
+//! A whole installation under load: its leader is killed, and its own CA is replaced. Warm requests go on, what was
+//! unfinished is finished by the next leader, and what is new is effective all the time.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use fairlead_mesh::{MeshBed, bed::LIMIT};
+use fairlead_pki::{Authority, Validity};
 use fairlead_testkit::{
     Error, Result,
-    http::Request,
+    http::{self, Request, Tls},
     resources::{Application, Entry, secret},
     wait,
 };
@@ -40,8 +42,98 @@ fn kill_leader(bed: &MeshBed) {
     wait::attempt("the next leader", LIMIT, || leader(bed)).unwrap();
 }
 
+/// An Application that nobody has seen, with a credential whose grant nobody has, can be called.
+fn something_new_is_effective(bed: &MeshBed, name: &str) {
+    let https = bed.double.url_by_name("https", "orders.example.test").unwrap();
+    let token = format!("{}/oauth/token", bed.double.url("http").unwrap());
+    let client_secret = bed.secret(name).unwrap();
+    let application = Application::new(name).service("S", &[Entry::api(&https).oauth(name, &token)]);
+    bed.apply(&[
+        secret(name, &[("clientId", name), ("clientSecret", &client_secret)]),
+        application.manifest(),
+    ])
+    .unwrap();
+    bed.until(&get(&format!("/{name}/s/anything")), |answer| answer.status == 200).unwrap();
+}
+
+/// Changes the Secret of Fairlead's own CA.
+fn patch_ca(bed: &MeshBed, kind: &str, patch: &Value) {
+    let patch = patch.to_string();
+    let words =
+        ["patch", "secret", "fairlead-ca", "--namespace", "kyma-system", "--type", kind, "--patch", &patch];
+    bed.mesh.kubectl(&words).unwrap();
+}
+
+/// The control plane's name, as the chart has it.
+const SERVER_NAME: &str = "fairlead-control.kyma-system.svc.cluster.local";
+/// How long a CA is trusted before it signs, seconds (`server/src/kubernetes/authority/content.rs`).
+const OVERLAP: i64 = 86_400;
+/// This much of it is left here, in which replicas and gateways have to learn of the CA.
+const LEFT: i64 = 20;
+
+/// Replaces Fairlead's own CA as time does, but for the times: a successor comes, signs, and its predecessor goes.
+fn replace_ca(bed: &MeshBed) {
+    let now = || i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let stored = [
+        "get",
+        "secret",
+        "fairlead-ca",
+        "--namespace",
+        "kyma-system",
+        "--output",
+        "jsonpath={.data.ca\\.crt}",
+    ];
+    let before = STANDARD.decode(bed.mesh.kubectl(&stored).unwrap()).unwrap();
+    let before = String::from_utf8(before).unwrap();
+    let turn = now() + LEFT;
+    let made = |at: i64| Authority::generate("Fairlead control plane", at).unwrap();
+    let begins = |authority: &Authority| Validity::of_pem(authority.certificate_pem()).unwrap().not_before;
+    // Certificates begin a little before they are made.
+    let next = made(2 * turn - begins(&made(turn)) - OVERLAP);
+    assert_eq!(begins(&next) + OVERLAP, turn);
+    let pair = json!({ "next.crt": next.certificate_pem(), "next.key": next.key_pem() });
+    patch_ca(bed, "merge", &json!({ "stringData": pair }));
+    // A line of each signature, as it stands in whatever holds the PEM.
+    let line = |pem: &str| pem.lines().rev().nth(2).unwrap().to_owned();
+    let (old, new) = (line(&before), line(next.certificate_pem()));
+    let gateways = [bed.egress(), bed.ingress()].concat();
+    let trusted = |wanted: (bool, bool)| {
+        wait::attempt("gateways to trust the right CAs", LIMIT, || {
+            for gateway in &gateways {
+                let dump = gateway.config_dump()?.to_string();
+                let trusted = (dump.contains(&old), dump.contains(&new));
+                if trusted != wanted {
+                    let name = gateway.pod().name();
+                    return Err(Error::new(format!("{name}: {trusted:?}, not {wanted:?}")));
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+    };
+    trusted((true, true));
+    something_new_is_effective(bed, "two-cas");
+    assert!(now() < turn, "too slow to show anything");
+    wait::until("the time to sign", LIMIT, || (now() > turn).then_some(())).unwrap();
+    patch_ca(bed, "merge", &json!({ "metadata": { "annotations": { "looked-at": "again" } } }));
+
+    let gateway = bed.mesh.workload_certificate("fairlead-egress", "fairlead-egress").unwrap();
+    let only_new = Tls::new().server_name(SERVER_NAME).roots(next.certificate_pem()).identity(&gateway);
+    for program in bed.control() {
+        let poll = Request::new("GET", "/feed/v1/egress?wait=0");
+        wait::attempt("a certificate of the new CA", LIMIT, || {
+            http::call_tls(program.port(8443), &only_new, &poll)?.expect(200).map(drop)
+        })
+        .unwrap();
+    }
+    something_new_is_effective(bed, "new-ca-signs");
+    patch_ca(bed, "json", &json!([{ "op": "remove", "path": "/data/previous.crt" }]));
+    trusted((false, true));
+    something_new_is_effective(bed, "one-ca");
+}
+
 #[test]
-fn a_leader_killed_costs_no_warm_request() {
+fn a_leader_killed_and_a_ca_replaced_cost_no_warm_request() {
     let bed = MeshBed::start(|setup| {
         setup.values["roles"]["core"]["replicas"] = 3.into();
         setup.values["config"]["kubernetes"]["lease"] = json!({ "duration": "6s", "renew": "1s" });
@@ -106,12 +198,19 @@ fn a_leader_killed_costs_no_warm_request() {
         for n in [0, 19] {
             bed.until(&get(&format!("/mid-{n}/s/anything")), |answer| answer.status == 200).unwrap();
         }
+        bed.settle().unwrap();
+        let before = bed.double.counts().unwrap().token_requests;
+        assert_eq!(
+            before, tokens,
+            "the grant that gateways hold is good: nobody fetched another one for them"
+        );
+        replace_ca(&bed);
         drop(stopped);
         load.into_iter().for_each(|load| load.join().unwrap());
     });
     assert!(calls.load(Ordering::Relaxed) > 100);
-    // The grant that gateways hold is good: nobody fetched another one for them.
-    assert_eq!(bed.double.counts().unwrap().token_requests, tokens);
+    // One for each credential that came meanwhile.
+    assert_eq!(bed.double.counts().unwrap().token_requests, tokens + 3);
     bed.finish().unwrap();
 }
 
