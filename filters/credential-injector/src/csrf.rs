@@ -20,7 +20,9 @@ impl Session {
     /// None if it holds what no header can carry.
     #[must_use]
     pub fn new(csrf: &Csrf) -> Option<Self> {
-        Self::from_parts(csrf.token.as_bytes(), csrf.cookies.join("; ").as_bytes())
+        let mut cookies = Vec::new();
+        csrf.cookies.iter().for_each(|cookie| add(&mut cookies, cookie.as_bytes()));
+        Self::from_parts(csrf.token.as_bytes(), &cookies)
     }
 
     /// From [`Session::token`] and [`Session::own_cookies`] of another one.
@@ -53,11 +55,7 @@ impl Session {
                 seen.extend(pairs(&self.cookies).map(|(name, _)| name));
             }
             if seen.insert(name) {
-                let merged = merged.to_mut();
-                if !merged.is_empty() {
-                    merged.extend_from_slice(b"; ");
-                }
-                merged.extend_from_slice(pair);
+                add(merged.to_mut(), pair);
             }
         }
         merged
@@ -69,6 +67,14 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Session([redacted])")
     }
+}
+
+/// Adds a pair to a `Cookie` line.
+fn add(line: &mut Vec<u8>, pair: &[u8]) {
+    if !line.is_empty() {
+        line.extend_from_slice(b"; ");
+    }
+    line.extend_from_slice(pair);
 }
 
 /// Name and whole pair of each cookie in a line (RFC 6265 §4.2.1).

@@ -34,8 +34,8 @@ impl Carried {
     /// What a target's answer of this status means; none if it rejects nothing of ours. `demands_token` says whether the
     /// answer asks for a CSRF token (`X-csrf-token: required`).
     ///
-    /// 401 rejects whatever was sent. 403 mostly forbids; a request that must not be executed twice is repeated after
-    /// it only where a CSRF token was sent, whose end it then is. What a caller authenticated by itself says nothing
+    /// Either status rejects whatever was sent. But 403 mostly forbids: a request that must not be executed twice is
+    /// repeated after it only where a CSRF token was sent, whose end it then is. What a caller authenticated by itself says nothing
     /// about our grants, unless the target names the token.
     #[must_use]
     pub fn rejected(self, status: u16, demands_token: impl FnOnce() -> bool) -> Option<Rejection> {
@@ -46,7 +46,7 @@ impl Carried {
                 (csrf && demands_token()).then_some(Rejection { authorization: false, csrf, again: false })
             }
             401 => Some(Rejection { authorization, csrf, again: true }),
-            403 if csrf || repeatable => Some(Rejection { authorization, csrf, again: true }),
+            403 => Some(Rejection { authorization, csrf, again: csrf || repeatable }),
             _ => None,
         }
     }
@@ -77,7 +77,7 @@ mod tests {
             (sent(false, true), 401, Some(CSRF)),
             (sent(true, true), 401, Some(BOTH)),
             (sent(false, false), 401, None),
-            (sent(true, false), 403, None),
+            (sent(true, false), 403, Some(Rejection { again: false, ..TOKEN })),
             (sent(true, true), 403, Some(BOTH)),
             (sent(false, true), 403, Some(CSRF)),
             (Carried { repeatable: true, ..sent(true, false) }, 403, Some(TOKEN)),

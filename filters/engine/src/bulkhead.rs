@@ -5,6 +5,10 @@
 
 use std::{cell::Cell, rc::Rc};
 
+use hashbrown::HashMap;
+
+use crate::snapshot::KeyHash;
+
 /// The calls of one Application in progress, shared by its records.
 #[derive(Clone, Debug, Default)]
 pub struct Calls(Rc<Cell<u32>>);
@@ -26,6 +30,41 @@ impl Calls {
     pub fn in_progress(&self) -> u32 {
         self.0.get()
     }
+}
+
+/// The calls of each Application that has records whose calls are counted, and how many records these are.
+#[derive(Debug, Default)]
+pub(crate) struct Applications(HashMap<Box<[u8]>, (Calls, u32), KeyHash>);
+
+impl Applications {
+    /// The calls of the Application that a record's key begins with, for one more record.
+    pub(crate) fn join(&mut self, key: &[u8]) -> Calls {
+        let (calls, records) = self.0.entry(application_of(key).into()).or_default();
+        *records += 1;
+        calls.clone()
+    }
+
+    /// The record is gone.
+    pub(crate) fn leave(&mut self, key: &[u8]) {
+        let application = application_of(key);
+        if let Some((_, records)) = self.0.get_mut(application) {
+            *records = records.saturating_sub(1);
+            if *records == 0 {
+                self.0.remove(application);
+            }
+        }
+    }
+
+    /// How many Applications there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// `app` of a key.
+fn application_of(key: &[u8]) -> &[u8] {
+    let end = key.iter().position(|byte| *byte == b'/').unwrap_or(key.len());
+    key.get(..end).unwrap_or(key)
 }
 
 /// One call in progress; dropped at its end.

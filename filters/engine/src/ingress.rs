@@ -164,9 +164,7 @@ impl Pipeline {
     /// The certificate's description, from where the configuration says; none if the client showed none.
     fn certificate<'a>(&self, seen: &Seen<'a>, connection: &dyn Connection) -> Option<Cow<'a, [u8]>> {
         match self.identity {
-            IdentitySource::Xfcc => {
-                (!seen.xfcc.trim_ascii().is_empty()).then_some(Cow::Borrowed(seen.xfcc))
-            }
+            IdentitySource::Xfcc => (!seen.xfcc.trim_ascii().is_empty()).then_some(Cow::Borrowed(seen.xfcc)),
             // One with an empty subject is a certificate too.
             IdentitySource::Connection => connection.peer_subject().map(Cow::Owned),
         }

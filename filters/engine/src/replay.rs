@@ -12,6 +12,8 @@ mod again;
 mod answer;
 mod body;
 
+use std::num::NonZeroU64;
+
 use fairlead_credential_injector::rejection::{Carried, is_repeatable};
 use fairlead_wire::{Reason, Refusal, profile};
 
@@ -28,13 +30,13 @@ use crate::{
 };
 use body::Body;
 
-/// Grants that went out with a request, and what else its answer hangs on.
+/// Grants that went out with a request, and what else its answer hangs on. Serials begin with 1.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
     /// Serial of the grant whose `Authorization` went out.
-    pub(crate) authorization: Option<u64>,
+    pub(crate) authorization: Option<NonZeroU64>,
     /// Serial of the grant whose CSRF token went out.
-    pub(crate) csrf: Option<u64>,
+    pub(crate) csrf: Option<NonZeroU64>,
     pub(crate) access_token: bool,
     pub(crate) repeatable: bool,
 }
@@ -49,6 +51,9 @@ impl Used {
         }
     }
 }
+
+/// Media type of server-sent events.
+const EVENTS: &[u8] = b"text/event-stream";
 
 /// What the headers say about sending a request again.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +74,7 @@ impl Manner {
                     manner.holdable &= value != b"CONNECT";
                 }
                 b"upgrade" | b":protocol" | b"trailer" => manner.holdable = false,
-                b"accept" => manner.holdable &= memchr::memmem::find(value, b"text/event-stream").is_none(),
+                b"accept" => manner.holdable &= !value.windows(EVENTS.len()).any(|part| part == EVENTS),
                 b"content-type" => manner.holdable &= !value.starts_with(b"application/grpc"),
                 _ => {}
             }
@@ -142,7 +147,7 @@ impl Replay {
         let mut renewed = false;
         let pairs = [(route.grant(), used.authorization), (route.csrf.as_deref(), used.csrf)];
         for ((id, serial), waited) in pairs.into_iter().zip(&mut self.waited) {
-            let (Some(id), Some(serial)) = (id, serial) else { continue };
+            let (Some(id), Some(serial)) = (id, serial.map(NonZeroU64::get)) else { continue };
             match grants.grant(id) {
                 GrantState::Ready(grant) if grant.serial > serial => renewed |= grant.differs_from(serial),
                 _ if std::mem::replace(waited, true) => return Next::Pass,
@@ -202,9 +207,8 @@ impl Exchange {
         let route = self.route();
         let authorization = route.and_then(|route| route.grant()).zip(used.authorization);
         let csrf = route.and_then(|route| route.csrf.as_deref()).zip(used.csrf);
-        [authorization.filter(|_| rejection.authorization), csrf.filter(|_| rejection.csrf)]
-            .into_iter()
-            .flatten()
+        let both = [authorization.filter(|_| rejection.authorization), csrf.filter(|_| rejection.csrf)];
+        both.into_iter().flatten().map(|(id, serial)| (id, serial.get()))
     }
 }
 

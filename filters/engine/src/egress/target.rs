@@ -1,6 +1,6 @@
 //! What a caller's request becomes for its target (AG §5–§10).
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, num::NonZeroU64, rc::Rc};
 
 use fairlead_app_router::{JoinError, Split, join, join_query};
 use fairlead_credential_injector::{absent, csrf::Session, query};
@@ -102,7 +102,7 @@ fn credentials<'a>(
         (None, Credential::Static(value)) => Some(value.as_bytes()),
         (None, Credential::Grant(id)) => match grants.grant(id) {
             GrantState::Ready(grant) => {
-                used.authorization = Some(grant.serial);
+                used.authorization = NonZeroU64::new(grant.serial);
                 Some(&*grant.authorization)
             }
             GrantState::Missing => return Err(id),
@@ -111,7 +111,7 @@ fn credentials<'a>(
     let csrf = match route.csrf.as_deref().map(|id| (id, grants.grant(id))) {
         None => None,
         Some((_, GrantState::Ready(grant))) => {
-            used.csrf = Some(grant.serial);
+            used.csrf = NonZeroU64::new(grant.serial);
             grant.csrf.as_ref()
         }
         Some((id, GrantState::Missing)) => return Err(id),

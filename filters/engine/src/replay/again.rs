@@ -69,7 +69,7 @@ pub(super) fn dispatch(
 }
 
 /// What the host does for an operation on its own map.
-fn apply<'l>(lines: &mut Vec<(&'l [u8], Cow<'l, [u8]>)>, op: Op<'l>) {
+pub(super) fn apply<'l>(lines: &mut Vec<(&'l [u8], Cow<'l, [u8]>)>, op: Op<'l>) {
     match op {
         Op::Remove(name) => lines.retain(|(line, _)| *line != name),
         Op::Add(name, value) => lines.push((name, value)),

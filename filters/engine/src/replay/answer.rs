@@ -4,15 +4,17 @@
 //! so everything that happens natively to a target's answer is done here. Trailers cannot be given that way: they end
 //! here.
 
+use std::borrow::Cow;
+
 use fairlead_wire::{
     Reason, Refusal,
     header::{REQUEST, RESPONSE_STRIP, Rule},
 };
 
+use super::again::apply;
 use crate::{
     headers::{self, HeaderBlock},
     response::{Exchange, Response, named_by_connection},
-    step::Op,
 };
 
 /// Added by Envoy's router to every answer that a target gave, and to none that Envoy made.
@@ -53,29 +55,17 @@ pub fn second(
     }
 }
 
-fn lines(exchange: &Exchange, mut status: u16, came: &SecondAnswer<'_>, in_place: bool) -> (u16, Vec<u8>) {
-    let ops = exchange.on_response(status, came);
-    let mut lines: Vec<(&[u8], &[u8])> =
-        came.0.iter().filter(|(name, _)| passes(name, came, in_place)).collect();
-    for op in &ops {
-        match op {
-            Op::Set(b":status", value) => {
-                status =
-                    std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()).unwrap_or(status);
-            }
-            Op::Set(name, value) => match lines.iter_mut().find(|(line, _)| line == name) {
-                Some((_, line)) => *line = value,
-                None => lines.push((name, value)),
-            },
-            Op::Add(name, value) => lines.push((name, value)),
-            Op::Remove(name) => lines.retain(|(line, _)| line != name),
-        }
-    }
+fn lines(exchange: &Exchange, status: u16, came: &SecondAnswer<'_>, in_place: bool) -> (u16, Vec<u8>) {
     let number = status.to_string();
-    if in_place {
-        lines.insert(0, (b":status", number.as_bytes()));
+    let mut lines = vec![(&b":status"[..], Cow::Borrowed(number.as_bytes()))];
+    let passing = came.0.iter().filter(|(name, _)| passes(name, came, in_place));
+    lines.extend(passing.map(|(name, value)| (name, Cow::Borrowed(value))));
+    for op in exchange.on_response(status, came) {
+        apply(&mut lines, op);
     }
-    (status, headers::serialise(&lines))
+    let status = lines.first().and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+    let rest = lines.get(usize::from(!in_place)..).unwrap_or_default();
+    (status.unwrap_or_default(), headers::serialise(rest))
 }
 
 /// Whether a line of the target's answer goes to the caller. Of the length of a body that is given with it, the host

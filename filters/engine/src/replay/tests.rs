@@ -50,8 +50,8 @@ fn route() -> EgressRoute {
 /// A request that went out with serial 1 of both grants of `route`.
 fn exchange(route: EgressRoute) -> Exchange {
     let used = Used {
-        authorization: matches!(route.credential, Credential::Grant(_)).then_some(1),
-        csrf: route.csrf.as_ref().map(|_| 1),
+        authorization: NonZeroU64::new(matches!(route.credential, Credential::Grant(_)).into()),
+        csrf: route.csrf.as_ref().and(NonZeroU64::new(1)),
         access_token: false,
         repeatable: true,
     };
@@ -234,7 +234,7 @@ fn only_the_target_rejects_and_each_grant_is_named_by_its_serial() {
     let rejection = exchange.rejection(401, &First("via_upstream")).unwrap();
     assert_eq!(exchange.rejected(rejection).collect::<Vec<_>>(), [("a", 1), ("c", 1)]);
     assert_eq!(exchange.rejection(200, &First("via_upstream")), None);
-    let own = Used { csrf: Some(7), access_token: true, ..Used::default() };
+    let own = Used { csrf: NonZeroU64::new(7), access_token: true, ..Used::default() };
     let entry = Rc::new(Egress::from(EgressOutcome::Route(Box::new(route()))));
     let own = Exchange::new(Vec::new(), 0, Some(entry), own);
     let rejection = own.rejection(403, &First("via_upstream")).unwrap();

@@ -6,7 +6,7 @@ use fairlead_wire::feed::FeedRecord;
 use hashbrown::HashMap;
 
 use super::{Entry, hash::KeyHash};
-use crate::bulkhead::Calls;
+use crate::bulkhead::Applications;
 
 /// A table as the feed client sees it, whatever its records are.
 pub(crate) trait Records {
@@ -39,8 +39,7 @@ pub struct Table<E> {
     aliases: HashMap<Box<[u8]>, Claims<E>, KeyHash>,
     /// How many rows need a grant, by its id.
     grants: HashMap<Box<str>, u32, KeyHash>,
-    /// The calls of each Application that has rows whose calls are counted, and how many rows these are.
-    calls: HashMap<Box<[u8]>, (Calls, u32), KeyHash>,
+    calls: Applications,
     /// Grants that lost their last row since [`Records::take_released`].
     released: Vec<Box<str>>,
     /// Number of the listing in progress or last ended.
@@ -70,7 +69,7 @@ impl<E> Default for Table<E> {
             rows: HashMap::default(),
             aliases: HashMap::default(),
             grants: HashMap::default(),
-            calls: HashMap::default(),
+            calls: Applications::default(),
             released: Vec::new(),
             listing: 0,
         }
@@ -108,8 +107,7 @@ impl<E: Entry> Table<E> {
     }
 
     fn put(&mut self, key: &str, digest: Option<u128>, manual: bool, mut entry: E) {
-        let counted =
-            entry.calls().map(|calls| *calls = self.count(application_of(key.as_bytes()))).is_some();
+        let counted = entry.calls().map(|calls| *calls = self.calls.join(key.as_bytes())).is_some();
         let entry = Rc::new(entry);
         for id in entry.grants().into_iter().flatten() {
             match self.grants.get_mut(id) {
@@ -126,21 +124,6 @@ impl<E: Entry> Table<E> {
         }
         if let Some(alias) = alias_of(key.as_bytes()).filter(|_| manual) {
             self.claim(alias, entry);
-        }
-    }
-
-    /// The calls of an Application, for one more row.
-    fn count(&mut self, application: &[u8]) -> Calls {
-        match self.calls.get_mut(application) {
-            Some((calls, rows)) => {
-                *rows += 1;
-                calls.clone()
-            }
-            None => {
-                let calls = Calls::default();
-                self.calls.insert(application.into(), (calls.clone(), 1));
-                calls
-            }
         }
     }
 
@@ -167,13 +150,8 @@ impl<E: Entry> Table<E> {
                 self.released.push(id.into());
             }
         }
-        if row.counted
-            && let Some((_, rows)) = self.calls.get_mut(application_of(key))
-        {
-            *rows = rows.saturating_sub(1);
-            if *rows == 0 {
-                self.calls.remove(application_of(key));
-            }
+        if row.counted {
+            self.calls.leave(key);
         }
         if let Some(alias) = alias_of(key)
             && let Some(claims) = self.aliases.get_mut(alias)
@@ -267,12 +245,6 @@ impl<E> fmt::Debug for Table<E> {
 
 fn halves(digest: u128) -> [u64; 2] {
     [(digest >> 64) as u64, digest as u64]
-}
-
-/// `app` of a key.
-fn application_of(key: &[u8]) -> &[u8] {
-    let end = memchr::memchr(b'/', key).unwrap_or(key.len());
-    key.get(..end).unwrap_or(key)
 }
 
 /// `app/service` of a key `app/service/entry`.
