@@ -21,10 +21,12 @@
 
 pub mod bodies;
 pub mod egress;
+pub mod errors_of_credentials;
 pub mod grpc;
 pub mod idle;
 pub mod ingress;
 pub mod large;
+pub mod limits;
 pub mod oauth;
 pub mod paths;
 pub mod responses;
@@ -64,8 +66,12 @@ macro_rules! each_table {
                 works_with_a_real_server, token_endpoint_is_guarded_and_asked_only_when_needed,
                 odd_token_answers_are_taken_as_the_contract_says,
             }
+            errors_of_credentials {
+                each_failure_has_its_answer, a_corrected_secret_is_effective_and_a_broken_one_is_not,
+            }
+            limits { time_until_headers_changes_live, calls_at_a_time_are_an_applications_own }
             times { until_headers_are_limited_and_bodies_are_not }
-            idle { a_stream_without_progress_ends }
+            idle { a_stream_without_progress_ends, an_application_has_its_own }
             ingress { requests, handshakes, sink_answers, methods_and_bodies, nothing_is_held_back }
         }
     };
