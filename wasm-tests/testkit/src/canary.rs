@@ -53,6 +53,15 @@ impl Canary {
         Ok(())
     }
 
+    /// Adds a private key (PEM): one line of its inside, which is only in this key, however the rest is written.
+    ///
+    /// # Errors
+    /// There is no such line.
+    pub fn add_key(&mut self, name: &str, pem: &str) -> Result {
+        let line = pem.lines().filter(|line| !line.starts_with('-')).nth(1);
+        self.add(name, line.ok_or_else(|| Error::new("this key has one line only"))?)
+    }
+
     /// Adds all of another one's.
     pub fn absorb(&mut self, other: &Self) {
         self.secrets.extend(other.secrets.clone());

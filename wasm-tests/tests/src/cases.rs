@@ -23,6 +23,7 @@ pub mod bodies;
 pub mod egress;
 pub mod errors_of_credentials;
 pub mod grpc;
+pub mod headers;
 pub mod idle;
 pub mod ingress;
 pub mod large;
@@ -51,6 +52,7 @@ macro_rules! each_table {
                 answers_stream_in_constant_memory, a_caller_that_does_not_read_holds_the_target,
                 requests_stream_in_constant_memory,
             }
+            headers { odd_lines_arrive, what_is_added_is_ours, malformed_lines_are_refused }
             responses {
                 informational_answers_do_not_hide_the_final_one, bodiless_answers_stay_bodiless, lines_pass_as_they_are,
                 redirects_are_the_callers, trailers_pass_both_ways, leave_to_send_is_given,

@@ -2,10 +2,24 @@
 
 use fairlead_testkit::{
     bed::{Bed, LIMIT},
+    certs::Authority,
     http::Request,
     resources::{Application, Entry, secret},
     wait,
 };
+use serde_json::json;
+
+/// An API with credentials of this type; empty URLs are left out.
+fn api(target: &str, kind: &str, secret: &str, token_url: &str, csrf_url: &str) -> Entry {
+    let mut credentials = json!({ "type": kind, "secretName": secret });
+    if !token_url.is_empty() {
+        credentials["authenticationUrl"] = token_url.into();
+    }
+    if !csrf_url.is_empty() {
+        credentials["csrfInfo"] = json!({ "tokenEndpointURL": csrf_url });
+    }
+    Entry::api(target).field("credentials", credentials)
+}
 
 #[test]
 fn secrets_do_not_leak_and_a_planted_one_is_found() {
@@ -18,6 +32,28 @@ fn secrets_do_not_leak_and_a_planted_one_is_found() {
             .service("basic", &[Entry::api(&http).basic("basic").parameters("custom")])
             .service("oauth", &[Entry::api(&http).oauth("oauth", &token)])
             .service("refused", &[Entry::api(&http).oauth("oauth", &format!("{http}/status/500"))]);
+        let clients = Authority::new("Customers")?;
+        let (caller, token_caller) = (clients.client("caller")?, clients.client("token-caller")?);
+        seed.canary.add_key("client key", &caller.key_pem)?;
+        seed.canary.add_key("token client key", &token_caller.key_pem)?;
+        let https = seed.double.url_by_name("https", "api.example.test")?;
+        let app = app
+            .service(
+                "certified",
+                &[api(&https, "OAuthWithCert", "certified", &format!("{https}/oauth/certificate"), "")],
+            )
+            .service("certificate", &[api(&https, "CertificateGen", "certificate", "", "")])
+            .service("session", &[api(&https, "Basic", "basic", "", &format!("{https}/csrf/token"))])
+            .service(
+                "certified session",
+                &[api(
+                    &https,
+                    "CertificateGen",
+                    "certificate",
+                    "",
+                    &format!("{https}/csrf/token/certificate"),
+                )],
+            );
         let headers = format!(r#"{{"X-Key": ["{header}"]}}"#);
         let query = format!(r#"{{"key": ["{header}"]}}"#);
         seed.put(
@@ -26,6 +62,15 @@ fn secrets_do_not_leak_and_a_planted_one_is_found() {
                 app.manifest(),
                 secret("basic", &[("username", "user"), ("password", &password)]),
                 secret("oauth", &[("clientId", "id"), ("clientSecret", &client)]),
+                secret(
+                    "certified",
+                    &[
+                        ("clientId", "id"),
+                        ("crt", &token_caller.certificate_pem),
+                        ("key", &token_caller.key_pem),
+                    ],
+                ),
+                secret("certificate", &[("crt", &caller.certificate_pem), ("key", &caller.key_pem)]),
                 secret("custom", &[("headers", &headers), ("queryParameters", &query)]),
             ],
         );
@@ -37,7 +82,31 @@ fn secrets_do_not_leak_and_a_planted_one_is_found() {
     for service in ["basic", "oauth", "refused", "nothing"] {
         bed.manual(&Request::new("GET", format!("/app/{service}/x"))).unwrap();
     }
-    for (what, name) in [("app/basic", "basic"), ("app/oauth", "OAuth"), ("app/refused", "refused")] {
+    // Each of the secrets was really used; the last two are rejected once and sent again.
+    for (path, status) in [
+        ("certified/guarded/x", 200),
+        ("certificate/x", 200),
+        ("session/csrf/guarded/x", 200),
+        ("certified-session/csrf/guarded/x", 200),
+    ] {
+        let call = Request::new("GET", format!("/app/{path}"));
+        bed.until(&call, |answer| answer.status == status).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    bed.double.revoke_tokens().unwrap();
+    bed.double.revoke_sessions().unwrap();
+    for path in ["certified/guarded/x", "session/csrf/guarded/x"] {
+        let answer =
+            bed.manual(&Request::new("GET", format!("/app/{path}"))).and_then(|answer| answer.expect(200));
+        answer.unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    for (what, name) in [
+        ("app/basic", "basic"),
+        ("app/oauth", "OAuth"),
+        ("app/refused", "refused"),
+        ("app/certified", "OAuthWithCert"),
+        ("app/certificate", "CertificateGen"),
+        ("app/certified-session", "CSRF"),
+    ] {
         let (_, text, errors) = bed.control.command(&["explain", what]).unwrap();
         assert!(!text.is_empty(), "{name}: {errors}");
         bed.canary.check(&[(format!("explain {what}"), [text, errors].concat().into_bytes())]).unwrap();
