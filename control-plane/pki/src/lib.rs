@@ -1,7 +1,7 @@
 //! Certificates that Fairlead makes for itself: its own CA, and what that CA signs.
 //!
 //! Nothing here reads a clock or a file: the caller passes the time and stores what it gets
-//! (`fairlead`'s `certificates` module does both). Enrolment's CSR policy and CA bundles come with #6.
+//! (`fairlead`'s `certificates` module does both).
 //!
 //! What is made: a CA for the traffic between gateways and control plane (design decision 8), leaf certificates
 //! with exactly one SPIFFE URI for the gateways, a server certificate for the control plane, and a self-signed

@@ -127,3 +127,27 @@ fn a_renamed_service_moves() {
     let changes = world.apply(application("a", json!({"services": [service("new", json!([api("e")]))]})));
     assert!(changes.is_empty(), "the same again is no change: {changes:?}");
 }
+
+/// AG §19, 1: Kyma's key was the concatenation, by which one was called with the other's credentials.
+#[test]
+fn names_that_run_together_are_told_apart() {
+    let mut world = World::new();
+    for (name, display_name, entry) in [("ab", "c", "d"), ("a", "bc", "d"), ("a-b", "c", "d"), ("a", "b-c", "d")] {
+        let target = format!("http://{name}.{display_name}.example");
+        let entries = json!([{"type": "API", "name": entry, "targetUrl": target}]);
+        let mut services = vec![service(display_name, entries)];
+        if name == "a" {
+            services.push(service("x", json!([api("d")])));
+        }
+        let full = if display_name == "b-c" { "a.two" } else { name };
+        world.apply(application(full, json!({"services": services})));
+    }
+    for (key, host) in [
+        ("ab/c/d", "ab.c.example"),
+        ("a/bc/d", "a.bc.example"),
+        ("a-b/c/d", "a-b.c.example"),
+        ("a.two/b-c/d", "a.b-c.example"),
+    ] {
+        assert_eq!(world.route(key).authority, host, "{key}");
+    }
+}
