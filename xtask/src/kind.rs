@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
-    generate, images, root,
-    run::{Error, Result, cargo, doing, find, run as run_command, step},
+    generate, images, mesh, root,
+    run::{Error, Result, doing, find, run as run_command, step},
+    tally::Tally,
     tools,
 };
 
@@ -74,14 +75,9 @@ fn test() -> Result {
     if !kubeconfig.exists() {
         return Err(Error::new("there is no cluster: run `cargo xtask kind up` first"));
     }
-    let tools = tools::mesh_tools()?;
-    run_command(
-        cargo()
-            .args(["test", "--package", "fairlead-mesh", "--test", "cluster", "--", "--include-ignored"])
-            .env("KUBECONFIG", kubeconfig)
-            .env("FAIRLEAD_MESH_TOOLS", tools)
-            .env("FAIRLEAD_CHART_VALUES", state.join("values.yaml")),
-    )
+    let mut tally = Tally::default();
+    mesh::cluster(&mut tally, &kubeconfig, Some(&state.join("values.yaml")))?;
+    tally.finish()
 }
 
 fn down() -> Result {

@@ -1,6 +1,9 @@
 //! `cargo xtask mesh tools|up|test`: the process mesh, a real Istio without containers.
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use crate::{
     build, images, root,
@@ -10,7 +13,8 @@ use crate::{
     tools,
 };
 
-const USAGE: &str = "cargo xtask mesh tools | up [--debug] | test [--full] [FILTER]";
+const USAGE: &str =
+    "cargo xtask mesh tools | up [--debug] | test [--full] [FILTER] | test --cluster (the one of KUBECONFIG)";
 
 /// `cargo xtask mesh …`.
 pub(crate) fn run(arguments: &[String]) -> Result {
@@ -20,6 +24,16 @@ pub(crate) fn run(arguments: &[String]) -> Result {
         Some("up") => up(rest),
         Some("test") => {
             let mut tally = Tally::default();
+            // Asked for by name: many a shell has a `KUBECONFIG` whose cluster is nobody's test bed.
+            if rest.iter().any(|argument| argument == "--cluster") {
+                let Some(kubeconfig) = std::env::var_os("KUBECONFIG") else {
+                    return Err(Error::new(
+                        "`--cluster` tests the cluster that KUBECONFIG names, and it names none",
+                    ));
+                };
+                cluster(&mut tally, &PathBuf::from(kubeconfig), None)?;
+                return tally.finish();
+            }
             let full = rest.iter().any(|argument| argument == "--full");
             let filter = rest.iter().find(|argument| *argument != "--full");
             test(&mut tally, full, filter.map(String::as_str))?;
@@ -63,6 +77,28 @@ pub(crate) fn test(tally: &mut Tally, full: bool, filter: Option<&str>) -> Resul
 fn is_program(name: &str) -> bool {
     let tests = root::repository().join("wasm-tests/mesh/tests");
     tests.join(format!("{name}.rs")).exists() || tests.join(name).join("main.rs").exists()
+}
+
+/// What only the process mesh gives a test, and hence no other cluster is asked.
+const ONLY_PROCESSES: [&str; 3] = [
+    "tables of cases and acceptance walk A in a cluster: their targets need names, public authorities and addresses that only the process mesh makes up",
+    "hostile neighbours, lost replicas, API server and istiod taken away in a cluster: it is not ours to break",
+    "chart, rights and resource definitions in a cluster: what their tests leave behind is not taken away",
+];
+
+/// Runs the tests that any cluster with Istio and the chart can take, in the one of `kubeconfig`, into `tally`; `values`
+/// are those that the chart was installed with.
+pub(crate) fn cluster(tally: &mut Tally, kubeconfig: &Path, values: Option<&Path>) -> Result {
+    let tools = tools::mesh_tools()?;
+    let mut command = cargo();
+    command
+        .args(["test", "--package", "fairlead-mesh", "--test", "cluster", "--", "--include-ignored"])
+        .env("KUBECONFIG", kubeconfig)
+        .env("FAIRLEAD_MESH_TOOLS", tools)
+        .envs(values.map(|values| ("FAIRLEAD_CHART_VALUES", values)));
+    suite(tally, "cluster", &mut command);
+    ONLY_PROCESSES.iter().for_each(|what| tally.skip(what));
+    Ok(())
 }
 
 /// Leaves a mesh running for a person, until Ctrl-C.
