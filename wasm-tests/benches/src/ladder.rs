@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     Writes,
     /// The callback of the response, and the read of its status.
     Response,
+    /// What is counted of a request at its end.
+    Metrics,
     /// What the plugin computes.
     Own,
 }
@@ -94,6 +96,8 @@ impl Ladder {
                 "",
             );
         }
+        let metrics = "clock\nend property response.size\nend clock\nend histogram bench";
+        ladder.add(Kind::Metrics, "metrics: bytes sent, two looks at the clock, a duration", &[], metrics);
         Ok(ladder)
     }
 
@@ -105,7 +109,7 @@ impl Ladder {
             lines.push_str(calls);
             lines.push('\n');
         }
-        let complete = matches!(kind, Kind::Writes | Kind::Response);
+        let complete = matches!(kind, Kind::Writes | Kind::Response | Kind::Metrics);
         self.rungs.push(Rung { kind, label: label.to_owned(), complete, callbacks: all, calls: lines });
     }
 
@@ -129,7 +133,7 @@ impl Ladder {
             if !rung.complete {
                 template = variant::open(&template)?;
             }
-            if rung.kind != Kind::Response {
+            if !matches!(rung.kind, Kind::Response | Kind::Metrics) {
                 template = variant::unwrapped(&template)?;
             }
             variant::module(&template, &name, &file, &rung.calls)

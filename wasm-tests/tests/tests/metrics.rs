@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
 
+use std::collections::BTreeSet;
+
 use fairlead_testkit::{
     bed::{Bed, LIMIT},
     http::{Connection, Request},
@@ -121,7 +123,9 @@ fn requests_and_bytes_are_counted_exactly_by_application_service_entry_and_reaso
         assert_eq!(counted, expected, "{labels:?}");
     }
     assert_eq!(samples.sum(REQUESTS, &[]), all, "nothing else is counted");
-    assert_eq!(samples.sum(DURATION, &[]), all);
+    // Envoy shows histograms as they were at its last flush.
+    let durations = || (egress(&bed).sum(DURATION, &[]) == all).then_some(());
+    wait::until("durations of all requests", LIMIT, durations).unwrap();
     assert_eq!(samples.of(REQUESTS, &[("reason", "")]).count(), 0);
 
     // On the other port the path names the entry, and so do the labels.
@@ -156,6 +160,7 @@ fn requests_in_progress_are_shown_and_a_caller_who_leaves_is_no_success() {
 #[test]
 fn combinations_beyond_the_bound_are_counted_together() {
     let bed = Bed::start(|seed| {
+        seed.workers(1);
         seed.configure(&json!({ "gateways": { "metered": 3 } }));
         let http = seed.double.url("http")?;
         for number in 0..10 {
@@ -171,9 +176,78 @@ fn combinations_beyond_the_bound_are_counted_together() {
         bed.manual(&Request::new("GET", format!("/app-{number}/s/bytes/5"))).unwrap().expect(200).unwrap();
     }
     let samples = until(&bed, before + 9);
-    let applications: std::collections::BTreeSet<_> =
+    let applications: BTreeSet<_> =
         samples.of(REQUESTS, &[]).filter_map(|sample| sample.labels.get("application")).collect();
     assert!(applications.contains(&"other".to_owned()) && applications.len() <= 4, "{applications:?}");
     assert_eq!(samples.sum(REQUESTS, &[]), before + 9);
     bed.finish().unwrap();
+}
+
+fn repository(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+/// Words that begin with `fairlead_` in a text.
+fn words(text: &str) -> BTreeSet<String> {
+    let parts = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    parts.filter(|word| word.starts_with("fairlead_")).map(str::to_owned).collect()
+}
+
+/// Metrics in the tables of the documentation.
+fn documented() -> BTreeSet<String> {
+    let text = std::fs::read_to_string(repository("istio/docs/metrics.md")).unwrap();
+    text.lines().filter_map(|line| words(line.strip_prefix("| `")?.split('`').next()?).pop_first()).collect()
+}
+
+#[test]
+fn what_is_documented_is_what_the_programs_have() {
+    let bed = Bed::start(|seed| {
+        let http = seed.double.url("http")?;
+        seed.put("app.yaml", &[Application::new("app").service("s", &[Entry::api(&http)]).manifest()]);
+        Ok(())
+    })
+    .unwrap();
+    bed.until(&Request::new("GET", "/app/s/"), |answer| answer.status == 200).unwrap();
+    let shown = until(&bed, 1).names("fairlead_");
+    assert!(shown.contains(REQUESTS), "{shown:?}");
+    let (control, gateways): (BTreeSet<_>, BTreeSet<_>) =
+        documented().into_iter().partition(|name| name.starts_with("fairlead_control_"));
+    // The plugin makes a metric when it is needed first: its sources name them all.
+    let mut sources = String::new();
+    for file in ["metrics.rs", "shell/core.rs", "shell/request.rs"] {
+        let path = repository("filters/plugin/src").join(file);
+        sources.push_str(&std::fs::read_to_string(path).unwrap());
+    }
+    let quoted = sources.split('"').filter(|part| part.starts_with("fairlead_"));
+    let named: BTreeSet<String> = quoted.map(str::to_owned).collect();
+    let named: BTreeSet<_> = named.into_iter().filter(|name| words(name).contains(name)).collect();
+    assert_eq!(named, gateways, "the plugin's sources, and the documentation");
+    assert!(shown.is_subset(&gateways), "{:?}", shown.difference(&gateways));
+    // The control plane shows a metric with labels when it has a value; it registers them all.
+    let text = bed.control.metrics().unwrap().text();
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let shown: BTreeSet<_> = types.map(str::to_owned).collect();
+    assert!(shown.len() > 10 && shown.is_subset(&control), "{:?}", shown.difference(&control));
+    let mut sources = String::new();
+    for file in ["telemetry/metrics.rs", "grants/metrics.rs"] {
+        let path = repository("control-plane/server/src").join(file);
+        sources.push_str(&std::fs::read_to_string(path).unwrap());
+    }
+    let registered = sources.split("registry.register(\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let registered: BTreeSet<_> = registered.map(|name| format!("fairlead_control_{name}")).collect();
+    assert_eq!(registered, control, "the control plane's sources, and the documentation");
+    bed.finish().unwrap();
+}
+
+#[test]
+fn the_dashboard_asks_for_documented_metrics_only() {
+    let text = std::fs::read_to_string(repository("istio/dashboards/fairlead.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let documented = documented();
+    let asked = words(&dashboard["panels"].to_string());
+    assert!(asked.len() > 10, "{asked:?}");
+    for name in asked {
+        let base = ["_bucket", "_total"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        assert!(documented.contains(&name) || documented.contains(base), "{name}");
+    }
 }

@@ -72,6 +72,12 @@ spec:
         proxy.istio.io/config: |
           concurrency: {{ $root.Values.gateways.workers }}
           terminationDrainDuration: 20s
+          {{- /* Labels of the plugin's metrics (wire: metrics::LABELS); a test in a mesh sees them. */}}
+          extraStatTags: [view, application, service, entry, reason, outcome]
+          {{- /* As the embedded gateways' bootstrap has it (render: bootstrap::runtime); a test compares them. */}}
+          runtimeValues:
+            http.async_response_buffer_limit: "8388608"
+            envoy.restart_features.upstream_http_filters_with_tcp_proxy: "true"
     spec:
       serviceAccountName: {{ $name }}
       terminationGracePeriodSeconds: 30

@@ -2,7 +2,8 @@
 //! order, and one read of `:status` in the response phase.
 //!
 //! A line of the configuration is one call: `read` (all request headers), `set NAME VALUE`, `remove NAME`, `property
-//! PATH` with dots between its parts. No line, no call. The host calls every callback that is exported, whether there
+//! PATH` with dots between its parts, `clock`, `histogram NAME` (a value for it). `end` before a call makes it at the
+//! stream's end instead. No line, no call. The host calls every callback that is exported, whether there
 //! is something to do or not: which ones a variant has is up to who loads it, by exports made unknown to the host.
 #![cfg(target_arch = "wasm32")]
 #![allow(unsafe_code, reason = "it talks to the host, as the plugin's one module does")]
@@ -34,9 +35,18 @@ unsafe extern "C" {
         value_len: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_len: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_len: usize, id: *mut u32) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_get_property(path: *const u8, path_len: usize, data: *mut *mut u8, len: *mut usize) -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> u32;
+}
+
+const MONOTONIC: u32 = 1;
+const HISTOGRAM: u32 = 2;
 const REQUEST_HEADERS: u32 = 0;
 const RESPONSE_HEADERS: u32 = 2;
 const PLUGIN_CONFIGURATION: u32 = 7;
@@ -48,6 +58,8 @@ enum Call {
     Set(String, String),
     Remove(String),
     Property(String),
+    Clock,
+    Histogram(u32),
 }
 
 impl Call {
@@ -57,6 +69,13 @@ impl Call {
             "read" => Some(Self::Read),
             "set" => rest.split_once(' ').map(|(name, value)| Self::Set(name.to_owned(), value.to_owned())),
             "remove" => Some(Self::Remove(rest.to_owned())),
+            "clock" => Some(Self::Clock),
+            "histogram" => {
+                let mut id = 0;
+                // SAFETY: pointer and length are those of a live string; the result goes to a local variable.
+                unsafe { proxy_define_metric(HISTOGRAM, rest.as_ptr(), rest.len(), &raw mut id) };
+                Some(Self::Histogram(id))
+            }
             "property" => Some(Self::Property(rest.replace('.', "\0"))),
             _ => None,
         }
@@ -78,6 +97,11 @@ impl Call {
                 Self::Remove(name) => {
                     proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len())
                 }
+                Self::Clock => {
+                    let mut nanoseconds = 0;
+                    clock_time_get(MONOTONIC, 0, &raw mut nanoseconds)
+                }
+                Self::Histogram(id) => proxy_record_metric(*id, 1),
                 Self::Property(path) => {
                     proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut len)
                 }
@@ -91,6 +115,7 @@ thread_local! {
     /// One buffer for whatever the host returns: each result is used before the next is asked for.
     static MEMORY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static CALLS: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
+    static AT_END: RefCell<Vec<Call>> = const { RefCell::new(Vec::new()) };
     static SEEN: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -119,7 +144,9 @@ extern "C" fn proxy_on_configure(_root: u32, size: usize) -> u32 {
     unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, &raw mut data, &raw mut len) };
     MEMORY.with_borrow(|memory| {
         let text = String::from_utf8_lossy(memory.get(..len).unwrap_or_default());
-        CALLS.set(text.lines().filter_map(Call::parse).collect());
+        let (at_end, calls): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("end "));
+        CALLS.set(calls.into_iter().filter_map(Call::parse).collect());
+        AT_END.set(at_end.into_iter().filter_map(|line| Call::parse(line.strip_prefix("end ")?)).collect());
     });
     1
 }
@@ -152,4 +179,6 @@ extern "C" fn proxy_on_response_headers(_context: u32, _headers: u32, _end: u32)
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_delete(_context: u32) {}
+extern "C" fn proxy_on_delete(_context: u32) {
+    AT_END.with_borrow(|calls| calls.iter().for_each(Call::make));
+}

@@ -51,6 +51,9 @@ impl Kind {
             Self::Response => Some(
                 "a callback in every answer for the sake of few: move what the common answer needs into the route, or read the status with what else is read",
             ),
+            Self::Metrics => Some(
+                "the bytes sent are the only thing that the host must be asked for: count them natively where gateways' Envoy can",
+            ),
             Self::Own => Some(
                 "instructions of the module: count them with callgrind below `proxy_on_request_headers`, and begin with the largest",
             ),
