@@ -27,10 +27,7 @@ mod values;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -149,10 +146,7 @@ impl MeshBed {
     /// # Errors
     /// The machine has no randomness.
     pub fn secret(&self, name: &str) -> Result<String> {
-        // Tables share a bed, and each may have a secret of this name.
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.canary.lock().unwrap_or_else(PoisonError::into_inner).make(&name)
+        self.canary.lock().unwrap_or_else(PoisonError::into_inner).make(name)
     }
 
     /// A call by `/{app}/{service}/…`, from the workload.

@@ -40,7 +40,7 @@ pub struct Leak {
 const SHORTEST: usize = 8;
 
 impl Canary {
-    /// Adds a secret.
+    /// Adds a secret; others of the same name stay, with a number behind it.
     ///
     /// # Errors
     /// It has fewer than 8 bytes.
@@ -49,7 +49,7 @@ impl Canary {
         if value.len() < SHORTEST {
             return Err(Error::new(format!("the canary {name} has fewer than {SHORTEST} bytes")));
         }
-        self.secrets.insert(name.to_owned(), value.to_vec());
+        self.keep(name, value);
         Ok(())
     }
 
@@ -64,7 +64,17 @@ impl Canary {
 
     /// Adds all of another one's.
     pub fn absorb(&mut self, other: &Self) {
-        self.secrets.extend(other.secrets.clone());
+        other.secrets.iter().for_each(|(name, value)| self.keep(name, value));
+    }
+
+    fn keep(&mut self, name: &str, value: &[u8]) {
+        let mut key = name.to_owned();
+        let mut number = 1;
+        while self.secrets.get(&key).is_some_and(|have| have != value) {
+            number += 1;
+            key = format!("{name} {number}");
+        }
+        self.secrets.insert(key, value.to_vec());
     }
 
     /// Makes a new secret and adds it. It has characters that URL-encoding changes, and nothing that JSON, YAML or a
@@ -134,14 +144,14 @@ impl Canary {
             return Err(Error::new("the canary search has nothing to search for or in"));
         }
         for (name, value) in &self.secrets {
+            let alone = Self { secrets: BTreeMap::from([(name.clone(), value.clone())]) };
             for (form, planted) in forms::planted(value) {
                 for (source, bytes) in sources {
                     // The surroundings of the middle are enough: sources can be large.
                     let middle = middle(bytes);
                     let before = bytes.get(middle.saturating_sub(64)..middle).unwrap_or_default();
                     let after = bytes.get(middle..(middle + 64).min(bytes.len())).unwrap_or_default();
-                    let found = self.search(&[(source.clone(), [before, &planted, after].concat())]);
-                    if !found.iter().any(|leak| leak.secret == *name) {
+                    if alone.search(&[(source.clone(), [before, &planted, after].concat())]).is_empty() {
                         return Err(Error::new(format!("planted {name} ({form}) was not found in {source}")));
                     }
                 }
