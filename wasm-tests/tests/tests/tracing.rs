@@ -94,10 +94,10 @@ fn spans_name_application_service_and_reason_and_hold_no_secret() {
         .header("tracestate", "vendor=1")
         .header("b3", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1");
     let seen: Recorded = bed.manual(&caller).unwrap().expect(200).unwrap().json().unwrap();
-    assert!(
-        String::from_utf8_lossy(seen.target.0.as_slice()).contains(&key),
-        "the target gets the parameter"
-    );
+    let target = seen.target.text();
+    // What of a secret needs no escape, in whatever place it is written.
+    let core = |secret: &str| secret.split(['/', '+']).nth(1).unwrap().to_owned();
+    assert!(target.contains(&core(&key)), "{target}");
     // The caller's trace goes on: its id stays, what stands between is ours.
     let passed = seen.header("traceparent");
     assert!(passed.len() == 1 && passed[0].starts_with(&parent[..36]), "{passed:?}");
@@ -117,7 +117,7 @@ fn spans_name_application_service_and_reason_and_hold_no_secret() {
     ];
     wait::until("the spans", LIMIT, || collector.has(&words).then_some(())).unwrap();
     let basic = "Basic ";
-    for secret in [&key, &password, "caller-secret-4711", "card=", basic] {
+    for secret in [&*core(&key), &core(&password), "caller-secret-4711", "card=", basic] {
         assert!(!collector.has(&[secret]), "a span has {secret}");
     }
     bed.finish().unwrap();
