@@ -235,6 +235,12 @@ impl Index {
         needs.map(|needs| &*needs.profile.id)
     }
 
+    /// Ids of the grants that calls of an Application need; some may be named twice.
+    pub fn grants_of(&self, application: &str) -> impl Iterator<Item = &str> {
+        let needs = self.compiled.get(application).into_iter().flat_map(|compiled| compiled.needs());
+        needs.flat_map(|needs| needs.grants.iter().map(|grant| grant.id.as_str()))
+    }
+
     /// Id of the transport profile that events of an Application go by.
     #[must_use]
     pub fn sink_profile_of(&self, application: &str) -> Option<&str> {

@@ -151,6 +151,13 @@ impl Control {
         }
     }
 
+    /// Has looked at the status of Applications that use any of these grants.
+    fn mark_users(&self, grants: &BTreeSet<String>) {
+        let uses = |name: &str| self.index.grants_of(name).any(|id| grants.contains(id));
+        let users = self.index.applications().map(|overview| overview.name).filter(|name| uses(name));
+        self.state.board.mark(users.map(Arc::from));
+    }
+
     /// What there is to say about one Application.
     fn tell(&self, name: &str, patience: Duration) -> Option<Report> {
         let identity = self.known.get(name).map(|known| &known.identity);
@@ -159,6 +166,8 @@ impl Control {
         let waiting = self.publisher.undelivered(patience).filter(|(application, ..)| *application == name);
         let waiting: BTreeSet<_> = waiting.map(|(_, view, profile)| (view, profile.to_owned())).collect();
         told.undelivered = waiting.into_iter().collect();
+        let grants: BTreeSet<_> = self.index.grants_of(name).collect();
+        told.grants = grants.into_iter().filter_map(|id| self.state.broker.trouble(id)).collect();
         told.server_pair_missing.clone_from(&self.state.server_pair_missing.borrow());
         Some(told)
     }
@@ -222,6 +231,7 @@ impl Control {
                 },
                 Some(question) = questions.recv() => self.answer(question),
                 () = self.publisher.due() => self.publisher.advance(),
+                grants = self.state.broker.troubled() => self.mark_users(&grants),
                 _ = clock.tick(), if self.began => self.compile(None, Instant::now()).await,
             }
         }

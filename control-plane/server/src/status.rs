@@ -162,7 +162,8 @@ impl ApplicationStatus {
 
     /// What is wrong beside what the model knows.
     fn beside_problems(&self) -> impl Iterator<Item = &Finding> {
-        self.conditions.iter().filter(|finding| finding.aspect == Aspect::ProfilesDelivered && !finding.good)
+        let beside = |aspect| matches!(aspect, Aspect::ProfilesDelivered | Aspect::GrantsFetched);
+        self.conditions.iter().filter(move |finding| beside(finding.aspect) && !finding.good)
     }
 }
 

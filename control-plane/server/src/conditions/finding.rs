@@ -6,7 +6,7 @@ use fairlead_wire::{Reason, feed::View};
 use serde::Serialize;
 
 use super::Report;
-use crate::kubernetes::Missing;
+use crate::{grants::trouble::GrantTrouble, kubernetes::Missing};
 
 /// Characters of a condition's message; the API server takes 32768, people fewer.
 const MESSAGE: usize = 2000;
@@ -30,13 +30,15 @@ pub enum Aspect {
     TargetsAllowed,
     /// The gateways have the transport profiles that calls need.
     ProfilesDelivered,
+    /// Tokens and CSRF sessions that calls need can be had.
+    GrantsFetched,
     /// External systems see the certificate at the ingress gateway that they are meant to see.
     ServerTrusted,
 }
 
 impl Aspect {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ready,
         Self::FieldsValid,
         Self::SecretsFound,
@@ -45,6 +47,7 @@ impl Aspect {
         Self::TargetsValid,
         Self::TargetsAllowed,
         Self::ProfilesDelivered,
+        Self::GrantsFetched,
         Self::ServerTrusted,
     ];
 
@@ -60,6 +63,7 @@ impl Aspect {
             Self::TargetsValid => "TargetsValid",
             Self::TargetsAllowed => "TargetsAllowed",
             Self::ProfilesDelivered => "ProfilesDelivered",
+            Self::GrantsFetched => "GrantsFetched",
             Self::ServerTrusted => "ServerTrusted",
         }
     }
@@ -128,6 +132,7 @@ pub fn judge(report: &Report, missing: &[Missing]) -> Vec<Finding> {
         report.profiles.iter().any(|(view, id)| *view == missing.view && *id == missing.profile)
     };
     troubles.extend(missing.iter().filter(lacks).map(Trouble::missing));
+    troubles.extend(report.grants.iter().map(|trouble| Trouble::grant(trouble)));
     troubles.extend(report.undelivered.iter().map(|(view, profile)| Trouble::undelivered(*view, profile)));
     troubles.extend(report.server_pair_missing.as_deref().map(Trouble::self_signed));
     let mut findings = vec![ready(&troubles)];
@@ -168,6 +173,18 @@ impl Trouble {
             reason: "Unreadable".to_owned(),
             text: format!("{reason} ({effect})"),
             harmless: false,
+        }
+    }
+
+    /// What endpoints do is not what the Application says: it is in force all the same.
+    fn grant(trouble: &GrantTrouble) -> Self {
+        let GrantTrouble { secret, reason, cause, since } = trouble;
+        let since = jiff::Timestamp::from_second(*since).unwrap_or_default();
+        Self {
+            aspect: Aspect::GrantsFetched,
+            reason: condition_word(*reason),
+            text: format!("no grant can be had with Secret {secret} since {since}: {cause}"),
+            harmless: true,
         }
     }
 
@@ -270,6 +287,8 @@ pub(super) fn cut(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn problem(reason: Reason, effect: Effect) -> Problem {
@@ -293,6 +312,22 @@ mod tests {
     fn a_sound_application_has_one_condition() {
         let findings = judge(&report(Vec::new()), &[missing(View::Egress, "other")]);
         assert!(matches!(findings.as_slice(), [Finding { aspect: Aspect::Ready, good: true, .. }]));
+    }
+
+    #[test]
+    fn a_grant_that_cannot_be_had_is_told_and_leaves_the_application_ready() {
+        let trouble = GrantTrouble {
+            secret: "kyma-system/s".to_owned(),
+            reason: Reason::TokenEndpointStatus,
+            cause: "it said 401".to_owned(),
+            since: 0,
+        };
+        let findings = judge(&Report { grants: vec![Arc::new(trouble)], ..report(Vec::new()) }, &[]);
+        let [ready, fetched] = findings.as_slice() else { panic!("{findings:?}") };
+        assert!(ready.good && !fetched.good && fetched.aspect == Aspect::GrantsFetched);
+        assert_eq!(fetched.reason, "TokenEndpointStatus");
+        let message = "no grant can be had with Secret kyma-system/s since 1970-01-01T00:00:00Z: it said 401";
+        assert_eq!(fetched.message, message);
     }
 
     #[test]

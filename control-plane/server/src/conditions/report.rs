@@ -9,7 +9,7 @@ use fairlead_resources::{
 };
 use fairlead_wire::feed::View;
 
-use crate::store::StoreProblem;
+use crate::{grants::trouble::GrantTrouble, store::StoreProblem};
 
 /// What workloads call (decision 7); ports as in AG §3.
 const GATEWAY: &str = "http://central-application-gateway.kyma-system";
@@ -60,6 +60,8 @@ pub struct Report {
     pub profiles: Vec<(View, String)>,
     /// Those of them that its records wait for longer than they should.
     pub undelivered: Vec<(View, String)>,
+    /// Grants that cannot be had, for some tries in a row.
+    pub grants: Vec<Arc<GrantTrouble>>,
     /// The Secret that lacks what external systems are to see of the ingress gateway.
     pub server_pair_missing: Option<Arc<str>>,
 }
@@ -91,6 +93,7 @@ impl Report {
             unreadable,
             profiles,
             undelivered: Vec::new(),
+            grants: Vec::new(),
             server_pair_missing: None,
         })
     }
