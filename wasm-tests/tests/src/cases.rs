@@ -57,7 +57,9 @@ macro_rules! each_table {
                 informational_answers_do_not_hide_the_final_one, bodiless_answers_stay_bodiless, lines_pass_as_they_are,
                 redirects_are_the_callers, trailers_pass_both_ways, leave_to_send_is_given,
             }
-            upgrades { messages_flow_both_ways, end_when_the_caller_goes, refusals_of_targets_pass }
+            upgrades {
+                messages_flow_both_ways, end_when_the_caller_goes, refusals_of_targets_pass, other_upgrades_are_not_made,
+            }
             grpc { unary_calls_pass, streams_flow_both_ways_at_once, failures_and_cancels_pass }
             transport {
                 server_name_and_protocol_follow_the_target, trust_changes_live_also_for_warm_connections, guard,

@@ -3,7 +3,7 @@
 
 use fairlead_testkit::{
     Result,
-    external::record::Recorded,
+    external::record::{Raw, Recorded},
     http::Request,
     resources::{Application, Entry, secret},
 };
@@ -22,9 +22,10 @@ fn plant(place: &dyn Place) -> Result {
     let mut app = Application::new("lines");
     for (service, listener) in SERVICES {
         let target = place.double().url_by_name(listener, HOST)?;
-        app = app
-            .service(service, &[Entry::api(&target)])
-            .service(&format!("{service} rich"), &[Entry::api(&target).basic("lines").parameters("lines-custom")]);
+        app = app.service(service, &[Entry::api(&target)]).service(
+            &format!("{service} rich"),
+            &[Entry::api(&target).basic("lines").parameters("lines-custom")],
+        );
     }
     let custom = r#"{"X-Tenant": ["blue", "green"], "x-lower": ["l"], "User-Agent": ["custom/1"], "X-Request-Id": ["own"]}"#;
     let manifests = [
@@ -32,8 +33,10 @@ fn plant(place: &dyn Place) -> Result {
         secret("lines", &[("username", "user"), ("password", &place.secret("password")?)]),
         secret("lines-custom", &[("headers", custom)]),
     ];
-    let services: Vec<String> =
-        SERVICES.iter().flat_map(|(name, _)| [format!("lines/{name}"), format!("lines/{name}-rich")]).collect();
+    let services: Vec<String> = SERVICES
+        .iter()
+        .flat_map(|(name, _)| [format!("lines/{name}"), format!("lines/{name}-rich")])
+        .collect();
     place.plant("lines", &manifests, &services.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -95,6 +98,8 @@ pub fn odd_lines_arrive(place: &dyn Place) {
         assert_eq!(seen.header("x-many"), many, "{service}");
         let latin = seen.headers.iter().find(|(name, _)| name.0.eq_ignore_ascii_case(b"x-latin")).unwrap();
         assert_eq!(latin.1, b"caf\xe9 \xff"[..], "{service}");
+        let capitals = |name: &Raw| name.0.iter().any(u8::is_ascii_uppercase);
+        assert!(!seen.headers.iter().any(|(name, _)| capitals(name)), "{service}: {:?}", seen.headers);
         // Whoever folds cookies: the pairs are all there, in order (RFC 6265 §5.4).
         assert_eq!(seen.header("cookie").join("; "), "a=1; b=2; c=3", "{service}");
         assert!(seen.header("user-agent").is_empty() && seen.header("accept-encoding").is_empty());
@@ -108,7 +113,9 @@ pub fn what_is_added_is_ours(place: &dyn Place) {
         let path = format!("/lines/{service}-rich/x");
         let credential = seen(place, &Request::new("GET", &path)).header("authorization");
         assert!(matches!(credential.as_slice(), [one] if one.starts_with("Basic ")), "{service}");
-        for connection in ["Authorization", "close, authorization, x-tenant", "AUTHORIZATION", "x-fairlead-profile"] {
+        for connection in
+            ["Authorization", "close, authorization, x-tenant", "AUTHORIZATION", "x-fairlead-profile"]
+        {
             let request = Request::new("GET", &path)
                 .header("Connection", connection)
                 .header("AUTHORIZATION", "Bearer one")
@@ -119,7 +126,10 @@ pub fn what_is_added_is_ours(place: &dyn Place) {
         }
         // Added where the caller has none, compared without regard to case (AG §10, a defect); the caller's win.
         let plain = seen(place, &Request::new("GET", &path));
-        assert_eq!((plain.header("x-lower"), plain.header("user-agent")), (vec!["l".to_owned()], vec!["custom/1".to_owned()]));
+        assert_eq!(
+            (plain.header("x-lower"), plain.header("user-agent")),
+            (vec!["l".to_owned()], vec!["custom/1".to_owned()])
+        );
         assert_eq!(plain.header("x-request-id"), ["own"]);
         let own = Request::new("GET", &path)
             .header("X-LOWER", "mine")
@@ -127,8 +137,14 @@ pub fn what_is_added_is_ours(place: &dyn Place) {
             .header("User-Agent", "tool/1")
             .header("X-Request-Id", "mine");
         let own = seen(place, &own);
-        assert_eq!((own.header("x-lower"), own.header("x-tenant")), (vec!["mine".to_owned()], vec![String::new()]));
-        assert_eq!((own.header("user-agent"), own.header("x-request-id")), (vec!["tool/1".to_owned()], vec!["mine".to_owned()]));
+        assert_eq!(
+            (own.header("x-lower"), own.header("x-tenant")),
+            (vec!["mine".to_owned()], vec![String::new()])
+        );
+        assert_eq!(
+            (own.header("user-agent"), own.header("x-request-id")),
+            (vec!["tool/1".to_owned()], vec!["mine".to_owned()])
+        );
     }
 }
 
@@ -162,7 +178,10 @@ pub fn malformed_lines_are_refused(place: &dyn Place) {
     // Taken, and made harmless: a fold is a blank (RFC 9112 §5.2), and the target's own host is all that goes out.
     for (what, bytes) in [
         ("a folded line", get("x-folded: a\r\n b\r\n")),
-        ("two hosts", "GET /lines/plain/x HTTP/1.1\r\nhost: x\r\nx-folded: a b\r\nhost: y\r\n\r\n".to_owned()),
+        (
+            "two hosts",
+            "GET /lines/plain/x HTTP/1.1\r\nhost: x\r\nx-folded: a b\r\nhost: y\r\n\r\n".to_owned(),
+        ),
     ] {
         place.double().clear().unwrap();
         let mut caller = place.connect(&Way::Manual).unwrap();
@@ -170,6 +189,9 @@ pub fn malformed_lines_are_refused(place: &dyn Place) {
         assert_eq!(caller.begin(false).unwrap().status, 200, "{what}");
         let seen = place.double().recorded(&[]).unwrap().pop().unwrap();
         assert_eq!(seen.header("x-folded"), ["a b"], "{what}");
-        assert_eq!(seen.header("host"), [format!("{HOST}:{}", place.double().address("http").unwrap().port())]);
+        assert_eq!(
+            seen.header("host"),
+            [format!("{HOST}:{}", place.double().address("http").unwrap().port())]
+        );
     }
 }

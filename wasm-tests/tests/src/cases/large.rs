@@ -37,8 +37,9 @@ fn plant(place: &dyn Place) -> Result {
     place.plant("large", &[app.manifest()], &["large/plain", "large/secure"])
 }
 
-fn size() -> u64 {
-    if std::env::var_os("FAIRLEAD_FULL").is_some() { 1024 * MIB } else { 64 * MIB }
+/// Half of the cases are the large ones: each protocol, and each way to say where a body ends.
+fn size(large: bool) -> u64 {
+    if large && std::env::var_os("FAIRLEAD_FULL").is_some() { 1024 * MIB } else { 64 * MIB }
 }
 
 /// Watches that the gateway's memory stays where it was.
@@ -77,10 +78,9 @@ pub fn answers_stream_in_constant_memory(place: &dyn Place) {
     for (service, _) in SERVICES {
         for form in ["bytes", "flow"] {
             let what = format!("{service} {form}");
+            let size = size((service == "plain") == (form == "flow"));
             let mut caller = place.connect(&Way::Manual).unwrap();
-            caller
-                .write(&Request::new("GET", format!("/large/{service}/{form}/{}", size())).bytes())
-                .unwrap();
+            caller.write(&Request::new("GET", format!("/large/{service}/{form}/{size}")).bytes()).unwrap();
             let mut answer = caller.begin(false).unwrap();
             let (mut at, mut checked) = (0, 0);
             while let Some(piece) = caller.piece(&mut answer).unwrap() {
@@ -91,7 +91,7 @@ pub fn answers_stream_in_constant_memory(place: &dyn Place) {
                     checked = at;
                 }
             }
-            assert_eq!((answer.status, answer.complete, at), (200, true, size()), "{what}");
+            assert_eq!((answer.status, answer.complete, at), (200, true, size), "{what}");
             memory.check(&what);
         }
     }
@@ -105,7 +105,9 @@ pub fn a_caller_that_does_not_read_holds_the_target(place: &dyn Place) {
         let mut callers: Vec<Connection> = (0..4).map(|_| place.connect(&Way::Manual).unwrap()).collect();
         let mut answers = Vec::new();
         for caller in &mut callers {
-            caller.write(&Request::new("GET", format!("/large/{service}/bytes/{}", size())).bytes()).unwrap();
+            caller
+                .write(&Request::new("GET", format!("/large/{service}/bytes/{}", size(false))).bytes())
+                .unwrap();
             answers.push(caller.begin(false).unwrap());
         }
         // What can flow has flowed when the memory stands still.
@@ -125,7 +127,7 @@ pub fn a_caller_that_does_not_read_holds_the_target(place: &dyn Place) {
                 expect_pattern(&piece, at);
                 at += piece.len() as u64;
             }
-            assert_eq!((answer.complete, at), (true, size()), "{service}");
+            assert_eq!((answer.complete, at), (true, size(false)), "{service}");
         }
     }
 }
@@ -139,14 +141,15 @@ pub fn requests_stream_in_constant_memory(place: &dyn Place) {
     for (service, _) in SERVICES {
         for chunked in [false, true] {
             let what = format!("{service}, chunked: {chunked}");
+            let size = size((service == "plain") == chunked);
             let framing = match chunked {
                 true => "transfer-encoding: chunked".to_owned(),
-                false => format!("content-length: {}", size()),
+                false => format!("content-length: {size}"),
             };
             let mut caller = place.connect(&Way::Manual).unwrap();
             let head = format!("PUT /large/{service}/x HTTP/1.1\r\nhost: x\r\n{framing}\r\n\r\n");
             caller.write(head.as_bytes()).unwrap();
-            for number in 0..size() / MIB {
+            for number in 0..size / MIB {
                 if chunked {
                     caller.write(format!("{MIB:x}\r\n").as_bytes()).unwrap();
                 }
@@ -164,11 +167,11 @@ pub fn requests_stream_in_constant_memory(place: &dyn Place) {
             let mut answer = caller.begin(false).unwrap();
             caller.finish(&mut answer).unwrap();
             let seen: Recorded = answer.expect(200).unwrap().json().unwrap();
-            assert_eq!((seen.body.length, seen.body.complete), (size(), true), "{what}");
-            sums.push(seen.body.sha256);
+            assert_eq!((seen.body.length, seen.body.complete), (size, true), "{what}");
+            sums.push((size, seen.body.sha256));
             memory.check(&what);
         }
     }
-    sums.dedup();
-    assert_eq!(sums.len(), 1, "the same bytes, four ways");
+    // The same bytes whichever way they went.
+    assert!(sums.iter().all(|one| sums.iter().all(|other| one.0 != other.0 || one.1 == other.1)), "{sums:?}");
 }

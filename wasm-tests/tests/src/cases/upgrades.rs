@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fairlead_testkit::{
     Result,
+    http::Request,
     resources::{Application, Entry, secret},
     websocket::{BINARY, Client, PING, PONG, TEXT},
 };
@@ -109,5 +110,30 @@ pub fn refusals_of_targets_pass(place: &dyn Place) {
                 "{service} {path}"
             );
         }
+    }
+}
+
+/// Envoy takes the kinds of upgrades that it is told of and no other; an offer of HTTP/2 costs nobody the answer.
+pub fn other_upgrades_are_not_made(place: &dyn Place) {
+    plant(place).unwrap();
+    for (service, _) in SERVICES {
+        place.double().clear().unwrap();
+        let upgrade = |to: &str| {
+            let path = format!("/upgrades/{service}/upgrade");
+            place
+                .manual(&Request::new("GET", path).header("Connection", "Upgrade").header("Upgrade", to))
+                .unwrap()
+        };
+        for to in ["tcp", "spdy/3.1", "TLS/1.0", "websocket2"] {
+            assert_eq!(upgrade(to).status, 403, "{service} {to}");
+        }
+        assert!(place.double().recorded(&[]).unwrap().is_empty(), "{service}");
+        assert_eq!(upgrade("h2c").status, 426, "{service}: the target sees no upgrade");
+        let seen = place.double().recorded(&[]).unwrap().pop().unwrap();
+        assert!(
+            seen.header("upgrade").is_empty() && seen.header("connection").is_empty(),
+            "{:?}",
+            seen.headers
+        );
     }
 }
