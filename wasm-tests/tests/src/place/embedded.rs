@@ -37,6 +37,7 @@ struct Embedded {
 ///
 /// # Panics
 /// As the table; with what the gateways said.
+#[allow(clippy::print_stderr, reason = "libtest shows it with the failure")]
 pub fn run(needs: &Needs, table: fn(&dyn Place)) -> Result {
     let authorities = Authorities::new()?;
     let config: Value = serde_json::from_str(needs.config).doing(needs.config)?;
@@ -132,6 +133,10 @@ impl Place for Embedded {
 
     fn memory(&self) -> Result<u64> {
         Ok(self.bed.egress.usage()?.resident)
+    }
+
+    fn reloads(&self) -> Result<u64> {
+        self.bed.egress.stat(|name| name.contains("vm_reload"))
     }
 
     fn taken(&self) -> Result<Vec<u64>> {
