@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fairlead_wire::feed::short_sha256;
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,9 +37,15 @@ pub(crate) fn common<'a>(
     }
     Files::from([
         ("bootstrap.json".to_owned(), bootstrap::bootstrap(gateway, fixed)),
-        ("xds/cds.json".to_owned(), json!({ "resources": clusters })),
-        ("xds/lds.json".to_owned(), json!({ "resources": all })),
+        ("xds/cds.json".to_owned(), discovered(&clusters)),
+        ("xds/lds.json".to_owned(), discovered(&all)),
         (sds::file(sds::CONTROL), sds::pair(sds::CONTROL, &control.client)),
         (sds::file(sds::CONTROL_CA), sds::bundle(sds::CONTROL_CA, &control.ca)),
     ])
+}
+
+/// Under the version, which is made of the content, Envoy says that it has taken them (`…version_text` of its statistics).
+fn discovered(resources: &[Value]) -> Value {
+    let version = short_sha256(json!(resources).to_string().as_bytes());
+    json!({ "version_info": version, "resources": resources })
 }

@@ -33,15 +33,7 @@ pub fn to_targets(headers_timeout: Duration, idle: Duration) -> Vec<Value> {
         .map(|(class, word)| (Duration::from_millis(class.ms()), matching(IDLE, &json!({ "exact": word }))));
     for (idle, class) in std::iter::once(default).chain(classes) {
         let times = Times { headers: headers_timeout, idle };
-        let upgrade = json!({ "name": "upgrade", "present_match": true });
-        let none = json!({ "name": "upgrade", "present_match": false });
-        routes.extend([
-            plain(&times, &[&class]),
-            tls(&times, &[&class, &none]),
-            noting(tls(&times, &[&class, &upgrade]), &[tunnel::http1()]),
-            noting(proxied(&times, &[&class, &none]), &[tunnel::target()]),
-            noting(proxied(&times, &[&class, &upgrade]), &[tunnel::target(), tunnel::http1()]),
-        ]);
+        routes.extend([plain(&times, Some(&class)), tls(&times, Some(&class)), proxied(&times, &class)]);
     }
     routes.push(not_routed());
     routes
@@ -51,7 +43,7 @@ pub fn to_targets(headers_timeout: Duration, idle: Duration) -> Vec<Value> {
 #[must_use]
 pub fn to_sinks(headers_timeout: Duration, idle: Duration) -> Vec<Value> {
     let times = Times { headers: headers_timeout, idle };
-    vec![plain(&times, &[]), tls(&times, &[]), not_routed()]
+    vec![plain(&times, None), tls(&times, None), not_routed()]
 }
 
 /// See [`to_targets`].
@@ -61,21 +53,18 @@ struct Times {
 }
 
 /// The plain profile has its guard elsewhere ([`guard::upstream`]).
-fn plain(times: &Times, more: &[&Value]) -> Value {
-    with_filters(target(times, &json!({ "exact": PLAIN }), more), guard::elsewhere())
+fn plain(times: &Times, class: Option<&Value>) -> Value {
+    with_filters(target(times, &json!({ "exact": PLAIN }), class), guard::elsewhere())
 }
 
-fn tls(times: &Times, more: &[&Value]) -> Value {
-    target(times, &json!({ "prefix": PREFIX }), more)
+fn tls(times: &Times, class: Option<&Value>) -> Value {
+    target(times, &json!({ "prefix": PREFIX }), class)
 }
 
-/// So has what goes through a proxy.
-fn proxied(times: &Times, more: &[&Value]) -> Value {
-    with_filters(target(times, &json!({ "prefix": PROXIED_PREFIX }), more), guard::elsewhere())
-}
-
-fn noting(route: Value, notes: &[Value]) -> Value {
-    with_filters(route, tunnel::noting(notes))
+/// So has what goes through a proxy. Where to is noted for the tunnel.
+fn proxied(times: &Times, class: &Value) -> Value {
+    let route = target(times, &json!({ "prefix": PROXIED_PREFIX }), Some(class));
+    with_filters(with_filters(route, guard::elsewhere()), tunnel::noting())
 }
 
 /// The same with what it says to filters.
@@ -93,7 +82,7 @@ fn matching(name: &str, value: &Value) -> Value {
     json!({ "name": name, "string_match": value })
 }
 
-fn target(times: &Times, profile: &Value, more: &[&Value]) -> Value {
+fn target(times: &Times, profile: &Value, class: Option<&Value>) -> Value {
     let mut route = to(json!({ "cluster_header": PROFILE }), times.idle);
     if let (false, Some(action)) =
         (times.headers.is_zero(), route.pointer_mut("/route").and_then(Value::as_object_mut))
@@ -105,8 +94,7 @@ fn target(times: &Times, profile: &Value, more: &[&Value]) -> Value {
     }
     if let Some(route) = route.as_object_mut() {
         route.insert("name".to_owned(), json!(TARGET));
-        let headers: Vec<Value> =
-            std::iter::once(matching(PROFILE, profile)).chain(more.iter().copied().cloned()).collect();
+        let headers: Vec<Value> = std::iter::once(matching(PROFILE, profile)).chain(class.cloned()).collect();
         route.insert("match".to_owned(), json!({ "prefix": "/", "headers": headers }));
         route.insert("request_headers_to_remove".to_owned(), json!(headers::request_removals()));
         route.insert("request_headers_to_add".to_owned(), headers::put_back());

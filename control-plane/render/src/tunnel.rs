@@ -35,34 +35,21 @@ pub fn filter() -> Value {
     extension(FILTER, STATE, json!({}))
 }
 
-/// What a route says for requests of which something is to be noted.
+/// What a route says for requests whose target is to be noted.
 #[must_use]
-pub fn noting(notes: &[Value]) -> Value {
-    json!({ FILTER: any(STATE, json!({ "on_request_headers": notes })) })
+pub fn noting() -> Value {
+    json!({ FILTER: any(STATE, notes()) })
 }
 
 /// The target's host and port.
-#[must_use]
-pub fn target() -> Value {
+fn notes() -> Value {
     let port = "%CEL(request.host.matches(':[0-9]+$') ? '' : ':443')%";
-    note(TARGET, "envoy.hashable_string", &format!("%REQ(:AUTHORITY)%{port}"))
-}
-
-/// That the connection is to speak HTTP/1.1, whatever else the target can: nobody upgrades from HTTP/2 to a `WebSocket`
-/// (RFC 8441 is rare).
-#[must_use]
-pub fn http1() -> Value {
-    const PROTOCOLS: &str = "envoy.network.application_protocols";
-    note(PROTOCOLS, PROTOCOLS, "http/1.1")
-}
-
-fn note(name: &str, factory: &str, text: &str) -> Value {
-    json!({
-        "object_key": name,
-        "factory_key": factory,
-        "format_string": { "text_format_source": { "inline_string": text } },
+    json!({ "on_request_headers": [{
+        "object_key": TARGET,
+        "factory_key": "envoy.hashable_string",
+        "format_string": { "text_format_source": { "inline_string": format!("%REQ(:AUTHORITY)%{port}") } },
         "shared_with_upstream": "ONCE",
-    })
+    }] })
 }
 
 /// A profile with this proxy.
@@ -153,7 +140,7 @@ fn tunnel(name: &str) -> Value {
 fn onward(twin: &str, profile: &Profile) -> Value {
     let mut removed = headers::request_removals();
     removed.push(ORIGINAL_DST.to_owned());
-    let note = extension(FILTER, STATE, json!({ "on_request_headers": [target()] }));
+    let note = extension(FILTER, STATE, notes());
     let route = json!({
         "match": { "prefix": "/" },
         "route": { "cluster": profile.id, "timeout": "0s", "idle_timeout": "0s" },
@@ -177,6 +164,8 @@ fn onward(twin: &str, profile: &Profile) -> Value {
             "http_filters": [note, filter::router()],
             "route_config": {
                 "name": twin,
+                // The profile's cluster may come a moment later.
+                "validate_clusters": false,
                 "virtual_hosts": [{ "name": twin, "domains": ["*"], "routes": [route] }],
             },
         }),

@@ -91,3 +91,11 @@ fn mesh_gateway_and_profiles_name_one_cache_and_another_one_after_its_configurat
     assert_eq!(after, of_filter(&mesh::egress(&egress)));
     assert_ne!(before["name"], after["name"]);
 }
+
+#[test]
+fn mesh_pods_have_the_runtime_of_embedded_gateways() {
+    let manifest = include_str!("../../../istio/manifests/fairlead.yaml");
+    for (name, value) in fairlead_render::bootstrap::runtime().as_object().unwrap() {
+        assert_eq!(manifest.matches(&format!("{name}: \"{value}\"")).count(), 2, "{name}: both gateways");
+    }
+}

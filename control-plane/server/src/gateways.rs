@@ -30,6 +30,14 @@ pub enum Rendered {
     Ingress(Box<IngressGateway>),
 }
 
+/// What was written.
+pub struct Written {
+    /// Any file differs from what was there.
+    pub changed: bool,
+    /// What Envoy calls the clusters and the listeners once it has taken them.
+    pub versions: Vec<String>,
+}
+
 /// Where the control plane listens, as its gateways see it.
 #[derive(Clone, Copy, Debug)]
 pub struct Addresses {
@@ -88,17 +96,19 @@ impl Rendered {
         Ok(Some(Self::Ingress(Box::new(rendered))))
     }
 
-    /// Writes all files that differ from what is there, `bootstrap.json` last; says whether any did.
+    /// Writes all files that differ from what is there, `bootstrap.json` last.
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn write<'a>(&self, profiles: impl IntoIterator<Item = &'a Profile>) -> Result<bool, FileError> {
+    pub fn write<'a>(&self, profiles: impl IntoIterator<Item = &'a Profile>) -> Result<Written, FileError> {
         let (directory, mut files): (_, Files) = match self {
             Self::Egress(gateway) => (&gateway.gateway.directory, fairlead_render::egress(gateway, profiles)),
             Self::Ingress(gateway) => {
                 (&gateway.gateway.directory, fairlead_render::ingress(gateway, profiles))
             }
         };
+        let version = |file: &str| Some(files.get(file)?.get("version_info")?.as_str()?.to_owned());
+        let versions = ["xds/cds.json", "xds/lds.json"].into_iter().filter_map(version).collect();
         let bootstrap = files.remove_entry("bootstrap.json");
         let mut changed = false;
         for (name, content) in files.into_iter().chain(bootstrap) {
@@ -110,7 +120,16 @@ impl Rendered {
             let text = serde_json::to_vec_pretty(&content).unwrap_or_default();
             changed |= files::replace(&path, &text, 0o600)?;
         }
-        Ok(changed)
+        Ok(Written { changed, versions })
+    }
+
+    /// Its Envoy's admin interface.
+    #[must_use]
+    pub fn admin(&self) -> &Admin {
+        match self {
+            Self::Egress(gateway) => &gateway.gateway.admin,
+            Self::Ingress(gateway) => &gateway.gateway.admin,
+        }
     }
 
     /// Where its files are.

@@ -6,8 +6,8 @@
 //!
 //! The service account needs, in the gateways' namespaces: `get`, `list`, `watch`, `create`, `patch` and `delete` on
 //! `envoyfilters`, `gateways`, `virtualservices` (`networking.istio.io`) and `wasmplugins` (`extensions.istio.io`), and `list`
-//! on `services`; the same verbs on `telemetries` (`telemetry.istio.io`) for the egress gateway and on `secrets` for the
-//! ingress gateway. In the namespace of each source that the ingress gateway's configuration names: `get`, `list` and
+//! on `services`; the same verbs on `secrets`, and on `telemetries` (`telemetry.istio.io`) for the egress gateway. In the
+//! namespace of each source that the ingress gateway's configuration names: `get`, `list` and
 //! `watch` on that one Secret (`resourceNames`).
 
 mod desired;

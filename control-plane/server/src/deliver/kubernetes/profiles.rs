@@ -21,6 +21,9 @@ use crate::deliver::Deliver;
 /// From the API server having an object to the gateway's having it: 0.2 s, measured from the write to the first answer.
 const PUSHED: Duration = Duration::from_millis(350);
 
+/// What it takes longer if Envoy asks istiod for a certificate before, or gets a listener behind.
+const MORE: Duration = Duration::from_millis(650);
+
 /// What records need.
 #[derive(Clone, Default)]
 pub(super) struct Needed {
@@ -53,11 +56,14 @@ impl MeshProfiles {
         (Self { needed, there, settle: settle.max(PUSHED) }, told)
     }
 
-    fn usable(&self, since: Since) -> Option<Instant> {
-        match since {
-            Since::Before => None,
-            Since::At(at) => Some(at + self.settle),
-        }
+    fn usable(&self, id: &str, since: Since) -> Option<Instant> {
+        let Since::At(at) = since else { return None };
+        let needed = self.needed.borrow();
+        let more = needed.profiles.get(id).is_some_and(|wanted| {
+            let profile = &wanted.profile;
+            profile.client.is_some() || profile.proxy.is_some()
+        });
+        Some(at + self.settle + if more { MORE } else { Duration::ZERO })
     }
 }
 
@@ -77,14 +83,14 @@ impl Deliver for MeshProfiles {
 
     fn has(&self, id: &str) -> bool {
         let there = self.there.borrow();
-        there.get(id).is_some_and(|since| self.usable(*since).is_none_or(|at| at <= Instant::now()))
+        there.get(id).is_some_and(|since| self.usable(id, *since).is_none_or(|at| at <= Instant::now()))
     }
 
     fn work(&mut self) -> Option<Instant> {
         self.needed.send_if_modified(|needed| !std::mem::replace(&mut needed.complete, true));
         let now = Instant::now();
         let there = Arc::clone(&self.there.borrow_and_update());
-        let usable = there.values().filter_map(|since| self.usable(*since));
+        let usable = there.iter().filter_map(|(id, since)| self.usable(id, *since));
         usable.filter(|at| *at > now).min()
     }
 
