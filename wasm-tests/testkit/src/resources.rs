@@ -105,6 +105,12 @@ impl Entry {
         self.field("credentials", credentials)
     }
 
+    /// The same with a client certificate in this Secret (AG §8.5).
+    #[must_use]
+    pub fn certificate(self, secret: &str) -> Self {
+        self.field("credentials", json!({ "type": "CertificateGen", "secretName": secret }))
+    }
+
     /// The same with custom headers and query parameters in this Secret.
     #[must_use]
     pub fn parameters(self, secret: &str) -> Self {
