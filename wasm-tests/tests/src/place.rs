@@ -168,6 +168,12 @@ pub trait Place {
     /// It does not run.
     fn memory(&self) -> Result<u64>;
 
+    /// How many times a VM of the egress gateway was made anew because it had failed.
+    ///
+    /// # Errors
+    /// It does not answer.
+    fn reloads(&self) -> Result<u64>;
+
     /// How many connections each worker of the egress gateway took so far.
     ///
     /// # Errors

@@ -189,10 +189,15 @@ impl Place for MeshBed {
         Ok(process::usage(first(&self.egress())?.envoy()?)?.resident)
     }
 
+    fn reloads(&self) -> Result<u64> {
+        self.stat(|name| name.contains("vm_reload"))
+    }
+
     fn taken(&self) -> Result<Vec<u64>> {
+        let listener = format!("listener.0.0.0.0_{MANUAL}.");
         let of = |worker: usize| {
             let end = format!("worker_{worker}.downstream_cx_total");
-            self.stat(|name| name.starts_with("listener.") && name.ends_with(&end))
+            self.stat(|name| name.starts_with(&listener) && name.ends_with(&end))
         };
         (0..WORKERS).map(of).collect()
     }
