@@ -47,7 +47,10 @@ macro_rules! each_table {
                 requests_stream_whatever_the_method_and_size, answers_come_as_the_target_sent_them,
                 upgraded_connections_flow_both_ways,
             }
-            streams { events_are_delivered_at_once, who_leaves_is_missed, slow_peers_are_borne }
+            streams {
+                events_are_delivered_at_once, who_leaves_is_missed, slow_peers_are_borne,
+                a_target_too_slow_with_its_head_is_given_up,
+            }
             large {
                 answers_stream_in_constant_memory, a_caller_that_does_not_read_holds_the_target,
                 requests_stream_in_constant_memory,

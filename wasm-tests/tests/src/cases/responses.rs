@@ -11,7 +11,7 @@ use fairlead_wire::Reason;
 
 use crate::{
     case::Answer,
-    place::{Needs, Place, Way},
+    place::{Host, Needs, Place, Way},
 };
 
 /// An egress gateway.
@@ -216,10 +216,12 @@ pub fn trailers_pass_both_ways(place: &dyn Place) {
     }
 }
 
-/// A caller that asks for leave gets it from the gateway, and a refusal instead where there is one to give.
+/// A caller that asks for leave gets it from the gateway, and a refusal instead where there is one to give. Istio's
+/// gateways pass the question on: there it is for the target to answer, and the double's HTTP/2 side does not.
 pub fn leave_to_send_is_given(place: &dyn Place) {
     plant(place).unwrap();
-    for (service, _) in SERVICES {
+    let asked = if place.host() == Host::Istio { vec!["100-continue".to_owned()] } else { Vec::new() };
+    for (service, _) in SERVICES.into_iter().take(if asked.is_empty() { 3 } else { 2 }) {
         let mut caller = place.connect(&Way::Manual).unwrap();
         for size in [1, 100_000] {
             let head = format!(
@@ -231,7 +233,7 @@ pub fn leave_to_send_is_given(place: &dyn Place) {
             let mut answer = caller.begin(false).unwrap();
             caller.finish(&mut answer).unwrap();
             let seen: Recorded = answer.expect(200).unwrap().json().unwrap();
-            assert_eq!((seen.body.length, seen.header("expect")), (size as u64, vec![]), "{service}");
+            assert_eq!((seen.body.length, seen.header("expect")), (size as u64, asked.clone()), "{service}");
         }
     }
     let mut caller = place.connect(&Way::Manual).unwrap();

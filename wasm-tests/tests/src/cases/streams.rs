@@ -10,8 +10,13 @@ use fairlead_testkit::{
     resources::{Application, Entry},
     wait,
 };
+use fairlead_wire::Reason;
+use serde_json::json;
 
-use crate::place::{Needs, Place, Way};
+use crate::{
+    case::Answer,
+    place::{Needs, Place, Way},
+};
 
 /// An egress gateway.
 pub const NEEDS: Needs = Needs::EGRESS;
@@ -27,8 +32,13 @@ fn plant(place: &dyn Place) -> Result {
     for (service, listener) in SERVICES {
         app = app.service(service, &[Entry::api(&place.double().url_by_name(listener, HOST)?)]);
     }
-    let services = SERVICES.map(|(service, _)| format!("streams/{service}"));
-    place.plant("streams", &[app.manifest()], &services.each_ref().map(String::as_str))
+    let hurried = Application::new("streams-hurried")
+        .spec("fairlead", json!({ "timeouts": { "headers": "300ms" } }))
+        .service("plain", &[Entry::api(&place.double().url_by_name("http", HOST)?)]);
+    let mut services = SERVICES.map(|(service, _)| format!("streams/{service}")).to_vec();
+    services.push("streams-hurried/plain".to_owned());
+    let services: Vec<&str> = services.iter().map(String::as_str).collect();
+    place.plant("streams", &[app.manifest(), hurried.manifest()], &services)
 }
 
 /// A caller's connection after this request.
@@ -124,4 +134,13 @@ pub fn slow_peers_are_borne(place: &dyn Place) {
         assert_eq!((answer.status, answer.complete), (200, true), "{service}");
         answer.json::<Recorded>().unwrap();
     }
+}
+
+/// A head that comes byte by byte is not there before its last one: time to headers ends it. A body may take its time.
+pub fn a_target_too_slow_with_its_head_is_given_up(place: &dyn Place) {
+    plant(place).unwrap();
+    let answer = place.manual(&Request::new("GET", "/streams-hurried/plain/loris/20/0")).unwrap();
+    Answer::empty(504, Reason::TargetTimeout).check(&answer).unwrap();
+    let answer = place.manual(&Request::new("GET", "/streams-hurried/plain/loris/0/2")).unwrap();
+    assert_eq!((answer.status, answer.complete), (200, true));
 }
