@@ -3,7 +3,7 @@
 
 use p256::elliptic_curve::{
     AffinePoint, CurveArithmetic, FieldBytesSize, SecretKey,
-    sec1::{FromEncodedPoint, ModulusSize, ToEncodedPoint},
+    sec1::{FromSec1Point, ModulusSize, ToSec1Point},
 };
 use secrecy::zeroize::Zeroizing;
 
@@ -52,11 +52,11 @@ impl Curve {
 fn multiply<C>(scalar: &[u8]) -> Option<Vec<u8>>
 where
     C: CurveArithmetic,
-    AffinePoint<C>: FromEncodedPoint<C> + ToEncodedPoint<C>,
+    AffinePoint<C>: FromSec1Point<C> + ToSec1Point<C>,
     FieldBytesSize<C>: ModulusSize,
 {
     let key = SecretKey::<C>::from_slice(scalar).ok()?;
-    Some(key.public_key().to_encoded_point(false).as_bytes().to_vec())
+    Some(key.public_key().to_sec1_point(false).as_bytes().to_vec())
 }
 
 /// A public key.

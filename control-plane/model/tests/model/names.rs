@@ -132,7 +132,9 @@ fn a_renamed_service_moves() {
 #[test]
 fn names_that_run_together_are_told_apart() {
     let mut world = World::new();
-    for (name, display_name, entry) in [("ab", "c", "d"), ("a", "bc", "d"), ("a-b", "c", "d"), ("a", "b-c", "d")] {
+    for (name, display_name, entry) in
+        [("ab", "c", "d"), ("a", "bc", "d"), ("a-b", "c", "d"), ("a", "b-c", "d")]
+    {
         let target = format!("http://{name}.{display_name}.example");
         let entries = json!([{"type": "API", "name": entry, "targetUrl": target}]);
         let mut services = vec![service(display_name, entries)];
