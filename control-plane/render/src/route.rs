@@ -177,3 +177,34 @@ fn set(name: &str, value: &str) -> Value {
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use fairlead_wire::profile::pinned;
+
+    use super::*;
+    use crate::{Profile, tunnel::TUNNEL};
+
+    #[test]
+    fn routes_name_profiles_and_no_other_cluster() {
+        let routes = to_targets(Duration::from_secs(10), Duration::from_secs(300));
+        let accepted: Vec<&Value> =
+            routes.iter().filter_map(|route| route.pointer("/match/headers/0/string_match")).collect();
+        // For the default and each class: the plain profile, others, and those behind a proxy.
+        assert_eq!(accepted.len(), 3 * (1 + CLASSES.len()));
+        assert_eq!(accepted.len() + 1, routes.len());
+        let twin = pinned(&Profile::plain().id).unwrap();
+        let others = [twin, format!("{TUNNEL}0"), "fairlead.control".to_owned()];
+        for value in accepted {
+            let text = |kind: &str| value.get(kind).and_then(Value::as_str);
+            let matches = |name: &String| {
+                text("exact") == Some(name.as_str())
+                    || text("prefix").is_some_and(|prefix| name.starts_with(prefix))
+            };
+            assert!(!others.iter().any(matches), "{value}");
+        }
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What names of tunnels begin with. No route can name one.
-const TUNNEL: &str = "fairlead.tunnel.";
+pub(crate) const TUNNEL: &str = "fairlead.tunnel.";
 
 /// What is noted of a request.
 const TARGET: &str = "fairlead.target";
