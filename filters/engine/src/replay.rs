@@ -121,6 +121,13 @@ impl Replay {
         self.body.keep(bytes);
     }
 
+    /// Whether no answer has a body, whatever its headers say.
+    #[must_use]
+    pub fn is_head(&self) -> bool {
+        let block = HeaderBlock::parse(&self.headers);
+        block.is_ok_and(|block| block.iter().any(|line| line == (b":method", b"HEAD")))
+    }
+
     /// The second attempt is on its way: nothing of this is needed any longer.
     pub fn dismiss(&mut self) {
         self.headers = Vec::new();

@@ -176,6 +176,13 @@ fn what_cannot_be_sent_again_passes() {
 }
 
 #[test]
+fn a_head_is_known_by_its_method() {
+    assert!(!replay().is_head());
+    let lines = [(":method", "HEAD"), ("x-method", "POST")];
+    assert!(Replay::new(serialise(&lines), true, 0, &Budget::new(0)).is_head());
+}
+
+#[test]
 fn only_what_went_out_is_renewed() {
     let oauth = exchange(EgressRoute { csrf: None, ..route() });
     assert_eq!(waits(&replay().next(&oauth, &broker(1, 1), ADDRESS, 0)).0, "a");

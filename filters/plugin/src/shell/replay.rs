@@ -108,6 +108,7 @@ pub(super) fn rejected(
         report(context, root, &exchange, rejection);
         return true;
     };
+    let bodiless = bodiless || held.replay.is_head();
     held.stage = Stage::Renewing(First { rejection, bodiless });
     put_back(context, exchange, held);
     match advance(context) {
