@@ -31,7 +31,8 @@ fn one_change_among_many_applications() {
     let many = if cfg!(debug_assertions) { 200 } else { 10_000 };
     // The two usual kinds of certificate, one after the other.
     let values = |number: usize| {
-        let (crt, key) = if number % 2 == 0 { crate::certificates::RSA } else { crate::certificates::P256 };
+        let (crt, key) =
+            if number.is_multiple_of(2) { crate::certificates::RSA } else { crate::certificates::P256 };
         json!({"username": "u", "password": "p", "clientId": "i", "clientSecret": "s", "crt": crt, "key": key,
         "headers": r#"{"X-Tenant": ["blue"]}"#, "queryParameters": r#"{"sap-client": ["100"]}"#})
     };
