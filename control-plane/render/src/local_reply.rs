@@ -27,7 +27,8 @@ const CONNECT_TIMEOUT: &str = "response.code_details.contains('{connection_timeo
 /// Nothing moved on a stream for too long before an answer began. Envoy says 504 where the request is complete, so that
 /// the target is to blame, and 408 where it is not; and 408 as well where not even the headers came in time.
 const TARGET_IDLE: &str = "response.code_details == 'stream_idle_timeout' && response.code == 504";
-const CALLER_SLOW: &str = "response.code == 408";
+/// A target's 408 that the plugin gives, after it sent a request again, says where it is from.
+const CALLER_SLOW: &str = "response.code == 408 && response.code_details != 'via_upstream'";
 
 /// The plugin's VM died, or its replacement is not there yet.
 const PLUGIN_FAILED: &str = "response.code_details == 'wasm_fail_stream'";
