@@ -20,6 +20,8 @@
 )]
 
 pub mod bodies;
+pub mod bulkhead;
+pub mod csrf;
 pub mod egress;
 pub mod errors_of_credentials;
 pub mod grpc;
@@ -30,6 +32,7 @@ pub mod large;
 pub mod limits;
 pub mod oauth;
 pub mod paths;
+pub mod replay;
 pub mod responses;
 pub mod streams;
 pub mod times;
@@ -77,6 +80,19 @@ macro_rules! each_table {
                 each_failure_has_its_answer, a_corrected_secret_is_effective_and_a_broken_one_is_not,
             }
             limits { time_until_headers_changes_live, calls_at_a_time_are_an_applications_own }
+            replay {
+                a_call_with_a_rejected_token_is_repeated_with_a_newer_one,
+                the_second_answer_is_treated_as_every_answer,
+                a_403_repeats_only_methods_that_may_be_executed_twice,
+                bodies_and_answers_are_kept_up_to_their_bounds, an_application_says_how_much_is_kept,
+                a_target_that_always_rejects_gets_exactly_two_calls, what_cannot_be_renewed_is_not_repeated,
+                streams_and_callers_own_tokens_are_not_repeated, a_thousand_rejections_are_one_new_token,
+            }
+            csrf {
+                token_and_cookies_are_on_every_request, an_access_token_keeps_the_session,
+                a_rejected_session_is_renewed_and_the_call_repeated, no_session_is_an_error_with_its_cause,
+            }
+            bulkhead { an_application_has_so_many_calls_at_a_time }
             times { until_headers_are_limited_and_bodies_are_not }
             idle { a_stream_without_progress_ends, an_application_has_its_own }
             ingress { requests, handshakes, sink_answers, methods_and_bodies, nothing_is_held_back }
