@@ -21,6 +21,7 @@
 
 pub mod bodies;
 pub mod bulkhead;
+pub mod certificates;
 pub mod csrf;
 pub mod egress;
 pub mod errors_of_credentials;
@@ -32,6 +33,7 @@ pub mod large;
 pub mod limits;
 pub mod oauth;
 pub mod paths;
+pub mod proxies;
 pub mod replay;
 pub mod responses;
 pub mod streams;
@@ -76,6 +78,8 @@ macro_rules! each_table {
                 works_with_a_real_server, token_endpoint_is_guarded_and_asked_only_when_needed,
                 odd_token_answers_are_taken_as_the_contract_says,
             }
+            certificates { are_shown_to_targets_that_ask, a_patched_pair_reaches_every_connection }
+            proxies { targets_are_reached_by_the_proxy_alone, whatever_is_called_takes_the_tunnel }
             errors_of_credentials {
                 each_failure_has_its_answer, a_corrected_secret_is_effective_and_a_broken_one_is_not,
             }
