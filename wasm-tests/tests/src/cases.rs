@@ -5,8 +5,8 @@
 //! panicking. [`each_table!`](crate::each_table) lists all of them, and makes a test of each:
 //!
 //! * in the embedded bed, `tests/cases.rs`, each in an installation of its own;
-//! * in the mesh, `wasm-tests/mesh/tests/cases.rs`, one after the other in one installation: what a table wrote is deleted
-//!   behind it, and one that needs another configuration gets it by an upgrade of the chart.
+//! * in the mesh, `wasm-tests/mesh/tests/installed/tables.rs`, one after the other in one installation: what a table wrote
+//!   is deleted behind it, and one that needs another configuration gets it by an upgrade of the chart.
 //!
 //! So a new table is a module here and a word in the list, and runs in both. What depends on how a bed is made (files of
 //! the control plane, a worker's connections, a restart) is no table: it is written out in that bed's own tests.
@@ -31,6 +31,7 @@ pub mod idle;
 pub mod ingress;
 pub mod large;
 pub mod limits;
+pub mod live;
 pub mod oauth;
 pub mod paths;
 pub mod proxies;
@@ -99,7 +100,10 @@ macro_rules! each_table {
             bulkhead { an_application_has_so_many_calls_at_a_time }
             times { until_headers_are_limited_and_bodies_are_not }
             idle { a_stream_without_progress_ends, an_application_has_its_own }
-            ingress { requests, handshakes, sink_answers, methods_and_bodies, nothing_is_held_back }
+            live { changes_under_load_are_effective_at_once_and_break_nothing }
+            ingress {
+                requests, handshakes, sink_answers, methods_and_bodies, nothing_is_held_back, who_may_send_changes_live,
+            }
         }
     };
     (@tests $run:path: $($module:ident { $($table:ident),* $(,)? })*) => {

@@ -10,6 +10,8 @@ use fairlead_testkit::{
     wait,
 };
 
+use crate::place::{Place, Way};
+
 /// Attempts until every worker has taken enough connections: the kernel deals them out.
 const ATTEMPTS: usize = 400;
 
@@ -23,15 +25,31 @@ pub fn connections(
     workers: usize,
     count: usize,
 ) -> Result<Vec<Vec<Connection>>> {
-    let mut all: Vec<Vec<Connection>> = (0..workers).map(|_| Vec::new()).collect();
-    let mut before = taken(envoy, workers)?;
+    deal(&|| taken(envoy, workers), &|| Connection::open(address), count)
+}
+
+/// [`connections`] of callers to each worker of a place's egress gateway.
+///
+/// # Errors
+/// As [`connections`].
+pub fn connections_in(place: &dyn Place, count: usize) -> Result<Vec<Vec<Connection>>> {
+    deal(&|| place.taken(), &|| place.connect(&Way::Manual), count)
+}
+
+fn deal(
+    taken: &dyn Fn() -> Result<Vec<u64>>,
+    open: &dyn Fn() -> Result<Connection>,
+    count: usize,
+) -> Result<Vec<Vec<Connection>>> {
+    let mut before = taken()?;
+    let mut all: Vec<Vec<Connection>> = before.iter().map(|_| Vec::new()).collect();
     for _ in 0..ATTEMPTS {
         if all.iter().all(|connections| connections.len() >= count) {
             return Ok(all);
         }
-        let connection = Connection::open(address)?;
+        let connection = open()?;
         let (worker, now) = wait::attempt("a worker to take a connection", LIMIT, || {
-            let now = taken(envoy, workers)?;
+            let now = taken()?;
             let risen = now.iter().zip(&before).position(|(now, before)| now > before);
             risen.map(|worker| (worker, now)).ok_or_else(|| Error::new("none did"))
         })?;

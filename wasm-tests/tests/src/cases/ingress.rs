@@ -1,6 +1,7 @@
 //! What ingress must do (spec connectivity-validator).
 
 mod handshake;
+mod live;
 mod paths;
 mod requests;
 mod sinks;
@@ -16,6 +17,7 @@ use fairlead_testkit::{
 use fairlead_wire::Reason;
 
 pub use handshake::handshakes;
+pub use live::who_may_send_changes_live;
 pub use sinks::sink_answers;
 pub use streams::{methods_and_bodies, nothing_is_held_back};
 

@@ -1,49 +1,49 @@
 //! Changes of who may send events take effect while events flow, and no event is refused or lost meanwhile.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
-
 use std::time::{Duration, Instant};
 
 use fairlead_testkit::{
     Error, Result,
-    bed::{Bed, INGRESS_HOST, LIMIT, outside},
-    certs::Authority,
+    bed::{INGRESS_HOST, LIMIT},
     http::{Connection, Request},
     load::Load,
     resources::Application,
     wait,
 };
-use fairlead_tests::cases::ingress::post;
+
+use super::{Place, client, outside, post};
+use crate::place::Host;
 
 /// How often it changes who may send.
 const CHANGES: usize = 60;
+/// The same where each is a run of kubectl.
+const CLUSTER_CHANGES: usize = 20;
 /// Events a second meanwhile.
 const RATE: u32 = 500;
 /// Connections of each client that watches: enough that every worker is watched.
 const WATCHERS: usize = 3;
 
-#[test]
-fn who_may_send_changes_within_a_tenth_of_a_second_and_no_event_is_lost() {
-    let authority = Authority::new("Clients").unwrap();
-    let bed = Bed::start(|seed| {
-        seed.ingress(&[&authority])?;
-        seed.put("steady.yaml", &[Application::new("steady").manifest()]);
-        Ok(())
+/// Who may send changes while somebody else sends.
+pub fn who_may_send_changes_live(place: &dyn Place) {
+    let changes = if place.host() == Host::Plain { CHANGES } else { CLUSTER_CHANGES };
+    place.put("ingress-steady", &[Application::new("steady").manifest()]).unwrap();
+    place.double().change(|settings| settings.record = false).unwrap();
+    let tls = |name: &str| client(place, name).unwrap();
+    let steady = tls("steady");
+    let address = place.address(&outside(&steady)).unwrap();
+    wait::attempt("the steady Application", LIMIT, || {
+        place.call(&outside(&steady), &post("/steady/events"))?.expect(204).map(drop)
     })
     .unwrap();
-    bed.double.change(|settings| settings.record = false).unwrap();
-    let resources = bed.resources().unwrap();
-    let address = bed.ingress_address().unwrap();
-    let client = |name: &str| outside(&authority.client(name).unwrap());
     let mut watchers: Vec<Vec<Connection>> = ["one", "two"]
         .map(|name| {
-            let connections = (0..WATCHERS).map(|_| Connection::open_tls(address, &client(name)));
+            let connections = (0..WATCHERS).map(|_| place.connect(&outside(&tls(name))));
             connections.collect::<Result<_>>().unwrap()
         })
         .into();
 
     let load = Load::new(address, 4, &[post("/steady/events"), post("/steady/v2/events")])
-        .tls(client("steady"))
+        .tls(steady)
         .rate(RATE)
         .judge(|status, _| status == 204);
     let running = load.background().unwrap();
@@ -51,21 +51,21 @@ fn who_may_send_changes_within_a_tenth_of_a_second_and_no_event_is_lost() {
     wait::until("the first events", LIMIT, || (running.begun() > 100).then_some(())).unwrap();
 
     let mut delays = Vec::new();
-    for change in 0..CHANGES {
+    for change in 0..changes {
         let (name, expected) = match change % 2 {
             0 => ("one", [204, 403]),
             _ => ("two", [403, 204]),
         };
         let application = Application::new("changing").client_ids(&[name]);
-        resources.put("changing.yaml", &[application.manifest()]).unwrap();
+        place.put("ingress-changing", &[application.manifest()]).unwrap();
         delays.push(until(&mut watchers, expected));
     }
-    resources.remove("changing.yaml").unwrap();
+    place.remove("ingress-changing").unwrap();
     let deleted = until(&mut watchers, [404, 404]);
 
     let report = running.stop().unwrap();
     delays.sort();
-    let (median, slowest) = (delays[CHANGES / 2], delays[CHANGES - 1]);
+    let (median, slowest) = (delays[changes / 2], delays[changes - 1]);
     println!(
         "changes: median {median:?}, slowest {slowest:?}, deletion {deleted:?}; {:.0} events/s for {:?}",
         report.rate(),
@@ -73,7 +73,6 @@ fn who_may_send_changes_within_a_tenth_of_a_second_and_no_event_is_lost() {
     );
     assert_eq!((report.failed(), report.wrong), (0, 0), "{:?} {:?}", report.failures, report.examples);
     assert!(median <= Duration::from_millis(100), "{median:?}");
-    bed.finish().unwrap();
 }
 
 /// How long it takes until every connection of each client gets the client's status.
