@@ -20,7 +20,7 @@ fn walk_d() {
 
 /// What all egress gateways have counted.
 fn counted(bed: &MeshBed) -> Samples {
-    let texts = bed.egress().iter().map(|gateway| gateway.admin("/stats/prometheus").unwrap().text());
+    let texts = bed.egress().into_iter().map(|gateway| gateway.admin("/stats/prometheus").unwrap().text());
     Samples::read(&texts.collect::<Vec<_>>().join("\n"))
 }
 
