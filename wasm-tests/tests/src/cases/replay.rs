@@ -2,6 +2,7 @@
 //!
 //! Each table has its grants for itself: the broker honours few rejections of one grant a minute.
 
+use fairlead_cases::cover;
 use fairlead_testkit::{
     bed::LIMIT,
     external::record::Recorded,
@@ -327,6 +328,7 @@ pub fn what_cannot_be_renewed_is_not_repeated(place: &dyn Place) {
     let (seen, answer) = caller.rejected_once(&Request::new("GET", "/replay-same/https/guarded"));
     assert_eq!(seen.len(), 1);
     Answer::empty(502, Reason::ReplayFailed).check(&answer).unwrap();
+    cover("AG-14-r35");
     double.change(|settings| (settings.token.status, settings.token.body) = (None, None)).unwrap();
 }
 
