@@ -6,11 +6,12 @@ mod lua;
 use fairlead_testkit::{Result, http::Request};
 use fairlead_wire::{
     feed::{Credential, EgressOutcome, EgressRecord, EgressRoute},
-    header::PROFILE,
+    header::{self, PROFILE},
 };
 
 use crate::{
     bed::{Bed, DOMAIN},
+    feed,
     options::Options,
     race,
     row::Measured,
@@ -56,14 +57,15 @@ impl Case {
     fn authorization(self) -> Option<String> {
         match self.credential {
             "basic" => Some(BASIC.to_owned()),
-            "oauth" => Some(crate::feed::bearer(GRANT)),
+            "oauth" => Some(feed::bearer(GRANT)),
+            "csrf" => Some(BASIC.to_owned()),
             _ => None,
         }
     }
 
     fn credential(self) -> Credential {
         match self.credential {
-            "basic" => Credential::Static(BASIC.to_owned()),
+            "basic" | "csrf" => Credential::Static(BASIC.to_owned()),
             "oauth" => Credential::Grant(GRANT.to_owned()),
             _ => Credential::None,
         }
@@ -73,20 +75,27 @@ impl Case {
     fn writes(self, bed: &Bed) -> Vec<(&'static str, String)> {
         let mut writes = vec![(":authority", self.authority(bed)), (PROFILE, self.profile(bed))];
         writes.extend(self.authorization().map(|value| ("authorization", value)));
+        if self.credential == "csrf" {
+            writes.push((header::CSRF_TOKEN, feed::CSRF_TOKEN.to_owned()));
+            writes.push(("cookie", feed::CSRF_COOKIE.to_owned()));
+        }
         writes.push((":path", format!("/api{REST}")));
         writes
     }
 }
 
 const GRANT: &str = "0123456789abcdef0123456789abcdef";
+const CSRF_GRANT: &str = "c5f3456789abcdef0123456789abcdef";
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case { credential: "basic", tls: false },
     Case { credential: "basic", tls: true },
     Case { credential: "none", tls: false },
     Case { credential: "none", tls: true },
     Case { credential: "oauth", tls: false },
     Case { credential: "oauth", tls: true },
+    Case { credential: "csrf", tls: false },
+    Case { credential: "csrf", tls: true },
 ];
 
 /// Basic, against everything.
@@ -102,6 +111,11 @@ pub(crate) fn none(options: &Options) -> Result<Measured> {
 /// OAuth with a grant that is there.
 pub(crate) fn oauth(options: &Options) -> Result<Measured> {
     run(options, "oauth")
+}
+
+/// Basic and a CSRF token that is there.
+pub(crate) fn csrf(options: &Options) -> Result<Measured> {
+    run(options, "csrf")
 }
 
 fn run(options: &Options, credential: &str) -> Result<Measured> {
@@ -143,6 +157,7 @@ fn records(bed: &Bed) -> Vec<(String, EgressRecord)> {
             base_path: "/api".to_owned(),
             encode_url: true,
             credential: case.credential(),
+            csrf: (case.credential == "csrf").then(|| CSRF_GRANT.to_owned()),
             ..EgressRoute::default()
         };
         let record = EgressRecord { manual: true, outcome: EgressOutcome::Route(Box::new(route)) };
@@ -165,10 +180,14 @@ fn direct(bed: &Bed, case: Case, all: bool) -> Request {
         return request;
     }
     let request = request.header(PROFILE, case.profile(bed));
-    match case.authorization() {
+    let mut request = match case.authorization() {
         Some(value) => request.header("Authorization", value),
         None => request,
+    };
+    if case.credential == "csrf" {
+        request = request.header(header::CSRF_TOKEN, feed::CSRF_TOKEN).header("Cookie", feed::CSRF_COOKIE);
     }
+    request
 }
 
 fn plain(path: &str) -> Request {

@@ -155,8 +155,19 @@ pub(crate) fn bearer(id: &str) -> String {
     format!("Bearer {id}-0123456789abcdef0123456789abcdef")
 }
 
+/// Ids of grants that are CSRF tokens begin so.
+pub(crate) const CSRF: &str = "c5f";
+/// Token and cookie of each.
+pub(crate) const CSRF_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const CSRF_COOKIE: &str = "session=0123456789abcdef0123456789abcdef";
+
 fn granted(id: &str) -> String {
-    let granted = grant::Granted { serial: 1, authorization: bearer(id), ..grant::Granted::default() };
+    let granted = if id.starts_with(CSRF) {
+        let csrf = grant::Csrf { token: CSRF_TOKEN.to_owned(), cookies: vec![CSRF_COOKIE.to_owned()] };
+        grant::Granted { serial: 1, csrf: Some(csrf), ..grant::Granted::default() }
+    } else {
+        grant::Granted { serial: 1, authorization: bearer(id), ..grant::Granted::default() }
+    };
     serde_json::to_string(&grant::GrantAnswer::Granted(granted)).unwrap_or_default()
 }
 

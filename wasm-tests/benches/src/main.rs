@@ -7,6 +7,7 @@
 
 mod applications;
 mod bed;
+mod broker;
 mod compile;
 mod egress;
 mod feed;
@@ -17,6 +18,7 @@ mod installation;
 mod ladder;
 mod mesh;
 mod module;
+mod neighbour;
 mod options;
 mod proc;
 mod propagation;
@@ -45,6 +47,7 @@ const FAMILIES: &[Family] = &[
     Family { name: "egress-basic", run: egress::basic },
     Family { name: "egress-none", run: egress::none },
     Family { name: "egress-oauth", run: egress::oauth },
+    Family { name: "egress-csrf", run: egress::csrf },
     Family { name: "ingress", run: ingress::run },
     Family { name: "applications", run: applications::run },
     Family { name: "first-call", run: first_call::run },
@@ -52,6 +55,8 @@ const FAMILIES: &[Family] = &[
     Family { name: "installation", run: installation::run },
     Family { name: "propagation", run: propagation::run },
     Family { name: "grants", run: grants::run },
+    Family { name: "broker", run: broker::run },
+    Family { name: "neighbour", run: neighbour::run },
     Family { name: "compile", run: compile::run },
     Family { name: "module", run: module::run },
 ];
