@@ -4,7 +4,7 @@
 //! one connection and one exchange; it follows no redirects, so that whoever does asks again for each hop. Token and
 //! CSRF endpoints use it today, specifications later.
 //!
-//! Through an outbound [`Proxy`] the name is the proxy's to resolve, so that only addresses written as such and
+//! Through an outbound [`Proxy`], as targets: by `CONNECT` with TLS, by the whole URL without. The name is the proxy's to resolve, so that only addresses written as such and
 //! `localhost` can be judged here (the model refuses our own names). The proxy itself is guarded as a target is: an
 //! Application may name one, and must not reach what it may not call.
 
@@ -191,7 +191,7 @@ impl Dialler {
     async fn exchange(
         &self,
         url: &Url,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
         manner: Manner<'_>,
         deadline: Instant,
     ) -> Result<Answer, DialError> {
@@ -202,7 +202,11 @@ impl Dialler {
         };
         let stream = match manner.proxy {
             None => self.connect(url).await?,
-            Some(proxy) => self.tunnel(url, proxy).await?,
+            Some(proxy) if tls.is_some() => self.tunnel(url, proxy).await?,
+            Some(proxy) => {
+                *request.uri_mut() = proxy::whole(url, request.uri())?;
+                self.to(url, proxy).await?
+            }
         };
         let Some(tls) = tls else { return exchange(stream, request, deadline).await };
         let name = match url.host().ok_or(DialError::NoHost)? {

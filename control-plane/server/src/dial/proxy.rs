@@ -1,9 +1,11 @@
-//! A tunnel through an outbound proxy: `CONNECT`, RFC 9110 §9.3.6. The proxy gets host and port of the endpoint, and
-//! nothing else: no credential, neither its own (it cannot have one) nor the endpoint's.
+//! The way through an outbound proxy. To an endpoint with TLS it is a tunnel (`CONNECT`, RFC 9110 §9.3.6): the proxy gets
+//! host and port, and nothing else. One without TLS is called by its whole URL (RFC 9112 §3.2.2), since hardly any proxy
+//! tunnels to plain ports. The proxy has no credential of its own.
 
 use std::net::SocketAddr;
 
 use fairlead_model::Proxy;
+use http::Uri;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -18,20 +20,27 @@ const HEAD: usize = 8 * 1024;
 impl Dialler {
     /// A connection to where the URL leads, by the proxy.
     pub(super) async fn tunnel(&self, url: &Url, proxy: &Proxy) -> Result<TcpStream, DialError> {
-        let (host, port) =
-            (url.host().ok_or(DialError::NoHost)?, url.port_or_known_default().ok_or(DialError::NoHost)?);
+        let mut stream = self.to(url, proxy).await?;
+        let (host, port) = at(url)?;
+        connect(&mut stream, &format!("{host}:{port}"))
+            .await
+            .map_err(|reason| DialError::Proxy { proxy: proxy.clone(), reason })?;
+        Ok(stream)
+    }
+
+    /// A connection to the proxy, if the URL may be called through one.
+    pub(super) async fn to(&self, url: &Url, proxy: &Proxy) -> Result<TcpStream, DialError> {
+        let (host, port) = at(url)?;
         self.judge(&host, port)?;
         let failed = |reason: String| DialError::Proxy { proxy: proxy.clone(), reason };
         // IPv6 is in brackets in both.
-        let at = Host::parse(&proxy.host).map_err(|e| failed(e.to_string()))?;
-        let at = match &at {
+        let named = Host::parse(&proxy.host).map_err(|e| failed(e.to_string()))?;
+        let named = match &named {
             Host::Domain(name) => Host::Domain(name.as_str()),
             Host::Ipv4(address) => Host::Ipv4(*address),
             Host::Ipv6(address) => Host::Ipv6(*address),
         };
-        let mut stream = self.reach(at, proxy.port).await.map_err(|e| failed(e.to_string()))?;
-        connect(&mut stream, &format!("{host}:{port}")).await.map_err(failed)?;
-        Ok(stream)
+        self.reach(named, proxy.port).await.map_err(|e| failed(e.to_string()))
     }
 
     /// Refuses what can be judged without resolving it.
@@ -52,6 +61,17 @@ impl Dialler {
         }
         Err(DialError::Refused { host: host.to_string(), address: address.ip() })
     }
+}
+
+fn at(url: &Url) -> Result<(Host<&str>, u16), DialError> {
+    url.host().zip(url.port_or_known_default()).ok_or(DialError::NoHost)
+}
+
+/// The path and query of a request, with where it goes to in front.
+pub(super) fn whole(url: &Url, path: &Uri) -> Result<Uri, DialError> {
+    let (host, _) = at(url)?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}://{host}{port}{path}", url.scheme()).parse().map_err(|_| DialError::NoHost)
 }
 
 async fn connect(stream: &mut TcpStream, authority: &str) -> Result<(), String> {

@@ -13,7 +13,7 @@ use fairlead_wire::{
 };
 use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use super::{
     failure::seconds,
@@ -51,6 +51,8 @@ pub(super) struct State {
     serial: u64,
     /// When rejections were honoured, within the window.
     rejections: VecDeque<Instant>,
+    /// Who looks after what is held.
+    tending: Option<AbortHandle>,
 }
 
 /// A grant in use.
@@ -106,6 +108,13 @@ impl State {
         self.used = false;
         self.rejections.clear();
         self.pace.succeeded();
+    }
+
+    /// Somebody else looks after what is held now: one timer a grant, however often it is replaced.
+    pub(super) fn tended(&mut self, by: Option<AbortHandle>) {
+        if let Some(before) = std::mem::replace(&mut self.tending, by) {
+            before.abort();
+        }
     }
 
     /// Drops what is held if it is still this one, and over.

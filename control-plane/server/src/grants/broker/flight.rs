@@ -87,7 +87,7 @@ impl Inner {
                 if let Some((serial, remaining)) =
                     held.and_then(|held| Some((held.serial, held.remaining()?)))
                 {
-                    self.renew_after(entry, serial, (remaining / 4).clamp(RETRY.0, RETRY.1));
+                    tokio::spawn(self.renew_after(entry, serial, (remaining / 4).clamp(RETRY.0, RETRY.1)));
                 }
                 Err(failure.refusal)
             }
@@ -109,21 +109,30 @@ impl Inner {
 
     /// Looks after what is held: the next one in time, and its end if there is no next one.
     fn tend(self: &Arc<Self>, entry: &Arc<Entry>, held: &Held) {
-        let (Some(renew), Some(end)) = (held.renew_in(), held.remaining()) else { return };
-        self.renew_after(entry, held.serial, renew);
-        let (entry, serial) = (Arc::downgrade(entry), held.serial);
-        tokio::spawn(async move {
-            sleep(end).await;
-            if let Some(entry) = entry.upgrade() {
+        let (Some(renew), Some(end)) = (held.renew_in(), held.remaining()) else {
+            return entry.lock().tended(None);
+        };
+        let renewal = self.renew_after(entry, held.serial, renew);
+        let (weak, serial) = (Arc::downgrade(entry), held.serial);
+        let task = tokio::spawn(async move {
+            renewal.await;
+            sleep(end.saturating_sub(renew)).await;
+            if let Some(entry) = weak.upgrade() {
                 entry.lock().expire(serial);
             }
         });
+        entry.lock().tended(Some(task.abort_handle()));
     }
 
     /// Fetches the next one after `time`, if the one of `serial` is still held, was used, and its grant is known.
-    fn renew_after(self: &Arc<Self>, entry: &Arc<Entry>, serial: u64, time: Duration) {
+    fn renew_after(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        serial: u64,
+        time: Duration,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (inner, entry) = (Arc::downgrade(self), Arc::downgrade(entry));
-        tokio::spawn(async move {
+        async move {
             sleep(time).await;
             let (Some(inner), Some(entry)) = (inner.upgrade(), entry.upgrade()) else { return };
             if !inner.active.load(Ordering::SeqCst) {
@@ -134,7 +143,7 @@ impl Inner {
             if current && state.used {
                 inner.join(&entry, &mut state, false);
             }
-        });
+        }
     }
 
     /// Asks the endpoint; for a CSRF session with the token of the grant that it names, and once more with a newer one

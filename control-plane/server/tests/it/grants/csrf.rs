@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use fairlead_cases::cover;
 use fairlead_model::{CsrfAuth, GrantKind, Trust};
-use fairlead_wire::{Reason, grant::Csrf, refusal::error_body};
+use fairlead_wire::{
+    Reason,
+    grant::{Csrf, GrantAnswer},
+    refusal::error_body,
+};
 
 use super::{
     TOKEN, at,
@@ -48,6 +52,12 @@ async fn the_request_is_exact_and_the_session_comes_from_the_head() {
         "x-csrf-token: fetch".to_owned(),
     ];
     assert_eq!(lines, want, "a complete list");
+    // As the leader answers a follower, and that a plugin.
+    let answer = GrantAnswer::Granted(granted.clone());
+    let told = serde_json::to_vec(&answer).unwrap();
+    let forwarded: GrantAnswer = serde_json::from_slice(&told).unwrap();
+    let told = serde_json::to_vec(&forwarded).unwrap();
+    assert_eq!(fairlead_wire::json::read_grant(&told).unwrap(), answer);
     // Kept without an end, until it is rejected.
     assert_eq!(setup.granted(None).await, granted);
     let newer = setup.granted(Some(granted.serial)).await;
@@ -97,9 +107,7 @@ async fn a_token_opens_the_endpoint_and_a_rejected_one_is_renewed_once() {
     setup.broker.set("g", linked.clone());
     let kind = GrantKind::Csrf { with: CsrfAuth::Grant(linked) };
     setup.broker.set("csrf", Arc::new(setup.of(kind, &setup.url("/csrf"), Trust::Plain)));
-    let fairlead_wire::grant::GrantAnswer::Granted(granted) = setup.broker.ask("csrf", None).await else {
-        panic!("refused")
-    };
+    let GrantAnswer::Granted(granted) = setup.broker.ask("csrf", None).await else { panic!("refused") };
     assert_eq!(granted.csrf, csrf("s", &["c=1"]));
     let requests = setup.endpoint.requests();
     assert!(requests[0].contains("Bearer t1") && requests[1].contains("Bearer t2"));

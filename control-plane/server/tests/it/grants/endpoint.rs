@@ -100,11 +100,15 @@ impl TokenEndpoint {
                     Some(config) => {
                         let connection = ServerConnection::new(Arc::clone(config)).unwrap();
                         let mut stream = StreamOwned::new(connection, stream);
-                        if serve(&mut stream, &mut answers, &seen) {
-                            peers.lock().unwrap().push(stream.conn.peer_certificates().is_some());
-                        }
+                        let Some(request) = read(&mut stream) else { continue };
+                        peers.lock().unwrap().push(stream.conn.peer_certificates().is_some());
+                        serve(stream, request, &mut answers, &seen);
                     }
-                    None => drop(serve(stream, &mut answers, &seen)),
+                    None => {
+                        let mut stream = stream;
+                        let Some(request) = read(&mut stream) else { continue };
+                        serve(stream, request, &mut answers, &seen);
+                    }
                 }
             }
         });
@@ -115,7 +119,7 @@ impl TokenEndpoint {
         self.requests.lock().unwrap().clone()
     }
 
-    /// Whether a client certificate was shown, by request.
+    /// Whether a client certificate was shown, by request; by TLS only.
     pub fn shown(&self) -> Vec<bool> {
         self.shown.lock().unwrap().clone()
     }
@@ -162,30 +166,35 @@ fn server(tls: Tls<'_>) -> Option<(Arc<ServerConfig>, String)> {
     Some((Arc::new(config), ca.certificate_pem().to_owned()))
 }
 
-/// Whether a request came.
-fn serve(
-    mut stream: impl Read + Write,
-    answers: &mut impl Iterator<Item = Vec<u8>>,
-    seen: &Mutex<Vec<String>>,
-) -> bool {
+/// A request, if it comes.
+fn read(stream: &mut impl Read) -> Option<Vec<u8>> {
     let mut got = Vec::new();
     let mut buffer = [0; 4096];
     while !complete(&got) {
         match stream.read(&mut buffer) {
-            Ok(0) | Err(_) => return false,
+            Ok(0) | Err(_) => return None,
             Ok(n) => got.extend_from_slice(&buffer[..n]),
         }
     }
-    seen.lock().unwrap().push(String::from_utf8(got).unwrap());
+    Some(got)
+}
+
+/// Answers it.
+fn serve(
+    mut stream: impl Read + Write,
+    request: Vec<u8>,
+    answers: &mut impl Iterator<Item = Vec<u8>>,
+    seen: &Mutex<Vec<String>>,
+) {
+    seen.lock().unwrap().push(String::from_utf8(request).unwrap());
     let answer = answers.next().unwrap();
     if answer == hang() {
         // Until the other side gives up.
-        let _ = stream.read(&mut buffer);
+        let _ = stream.read(&mut [0; 16]);
     } else {
         let _ = stream.write_all(&answer);
         let _ = stream.flush();
     }
-    true
 }
 
 fn complete(request: &[u8]) -> bool {

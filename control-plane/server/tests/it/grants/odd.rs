@@ -75,12 +75,19 @@ async fn odd_answers_that_say_nothing_are_refused_in_time() {
 
 #[tokio::test]
 async fn an_endpoint_that_trickles_is_given_up_in_time() {
-    use std::{io::Write, net::TcpListener, thread, time::Duration, time::Instant};
+    use std::{
+        io::{Read, Write},
+        net::TcpListener,
+        thread,
+        time::{Duration, Instant},
+    };
 
     let listener = TcpListener::bind("127.0.0.2:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
+        // An answer before its question is none.
+        assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").unwrap();
         while stream.write_all(b" ").is_ok() {
             thread::sleep(Duration::from_millis(10));
@@ -91,8 +98,10 @@ async fn an_endpoint_that_trickles_is_given_up_in_time() {
     setup.set(setup.spec(&url, fairlead_model::Trust::Plain));
     let start = Instant::now();
     let refusal = setup.refused().await;
-    assert_eq!((refusal.status, refusal.reason), (502, Reason::TokenEndpointAnswer));
-    assert!(refusal.body.contains("timed out") && start.elapsed() < Duration::from_secs(5));
+    // On a busy machine the time may be over before the head is read.
+    let reasons = [Reason::TokenEndpointAnswer, Reason::TokenEndpointUnreachable];
+    assert!(refusal.status == 502 && reasons.contains(&refusal.reason), "{refusal:?}");
+    assert!(refusal.body.contains("timed out") && start.elapsed() < Duration::from_secs(5), "{refusal:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Endpoints behind an outbound proxy: against a proxy that really tunnels.
+//! Endpoints behind an outbound proxy: against a proxy that really tunnels and forwards.
 
 use std::{
     io::{Read, Write},
@@ -13,10 +13,10 @@ use fairlead_wire::Reason;
 use super::{
     TOKEN, at,
     endpoint::{Tls, TokenEndpoint, client, clients, json, redirect},
-    setup,
+    parts, setup,
 };
 
-/// Takes `CONNECT` on 127.0.0.2 and leads every name to 127.0.0.2.
+/// Takes `CONNECT` and whole URLs on 127.0.0.2 and leads every name to 127.0.0.2.
 struct Tunnels {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
@@ -54,16 +54,18 @@ fn tunnel(mut inside: TcpStream, answer: Option<&str>, seen: &Mutex<Vec<String>>
         head.extend_from_slice(&byte);
     }
     let head = String::from_utf8(head).unwrap();
-    let Some(port) = head.split(' ').nth(1).and_then(|target| target.rsplit_once(':')?.1.parse::<u16>().ok())
-    else {
-        return;
-    };
-    seen.lock().unwrap().push(head);
+    let target = head.split(' ').nth(1).unwrap().trim_start_matches("http://");
+    let authority = target.split('/').next().unwrap().to_owned();
+    let port: u16 = authority.rsplit_once(':').map_or(0, |(_, port)| port.parse().unwrap());
+    seen.lock().unwrap().push(head.clone());
     if let Some(answer) = answer {
         return inside.write_all(answer.as_bytes()).unwrap_or_default();
     }
     let Ok(mut outside) = TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)) else { return };
-    inside.write_all(b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n").unwrap();
+    match head.starts_with("CONNECT ") {
+        true => inside.write_all(b"HTTP/1.1 200 Connection established\r\nVia: proxy\r\n\r\n").unwrap(),
+        false => outside.write_all(head.replacen(&format!("http://{authority}"), "", 1).as_bytes()).unwrap(),
+    }
     let (mut from, mut to) = (inside.try_clone().unwrap(), outside.try_clone().unwrap());
     thread::spawn(move || drop(std::io::copy(&mut from, &mut to)));
     let _ = std::io::copy(&mut outside, &mut inside);
@@ -88,15 +90,25 @@ async fn tokens_come_through_the_proxy_which_gets_the_name_and_nothing_else() {
                 let (client_id, pair) = ("id".to_owned().into(), Arc::new(client(&ca)));
                 setup.of(GrantKind::CertifiedClient { client_id, pair }, &setup.url("/t"), trust)
             }
-            _ => setup.spec(&setup.url("/t"), trust),
+            _ => setup.spec(&setup.url("/t?x=1"), trust),
         };
         let before = tunnels.heads().len();
         setup.set(through(spec, tunnels.proxy("proxy.example.test")));
         assert_eq!(setup.granted(None).await.authorization, "Bearer t1");
         let authority = format!("token.example.test:{}", setup.endpoint.port());
-        let want = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        assert_eq!(tunnels.heads()[before..], [want.clone(), want], "each hop");
-        assert_eq!(setup.endpoint.requests().len(), 2);
+        let heads = tunnels.heads().split_off(before);
+        if matches!(tls, Tls::None) {
+            for (head, path) in heads.iter().zip(["/t?x=1", "/b"]) {
+                let (first, lines, _) = parts(head);
+                assert_eq!(first, format!("POST http://{authority}{path} HTTP/1.1"));
+                assert!(lines.contains(&format!("host: {authority}")), "{lines:?}");
+                assert!(!lines.iter().any(|line| line.starts_with("proxy-")), "{lines:?}");
+            }
+        } else {
+            let want = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+            assert_eq!(heads, [want.clone(), want]);
+        }
+        assert_eq!((heads.len(), setup.endpoint.requests().len()), (2, 2), "each hop");
     }
 }
 
