@@ -15,6 +15,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::missing_panics_doc,
     reason = "the body of a test: a failure is a failed test"
 )]

@@ -38,7 +38,7 @@ pub fn an_application_has_so_many_calls_at_a_time(place: &dyn Place) {
 
     // Each stays open after its first event.
     let open = |app: &str, number: usize| {
-        let service = if number % 2 == 0 { "one" } else { "two" };
+        let service = if number.is_multiple_of(2) { "one" } else { "two" };
         let mut caller = place.connect(&Way::Manual).unwrap();
         caller.write(&Request::new("GET", format!("/{app}/{service}/gate/bulk/2")).bytes()).unwrap();
         let answer = caller.begin(false).unwrap();
