@@ -54,6 +54,7 @@ impl MeshBed {
     ///
     /// # Panics
     /// As the test; with what the egress gateway said.
+    #[allow(clippy::print_stderr, reason = "libtest shows it with the failure")]
     pub fn run(&self, needs: &Needs, test: impl FnOnce(&Self)) -> Result {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
