@@ -1,6 +1,11 @@
 //! Spans of an embedded gateway: what they say, what they must not, and that callers' own trace headers pass.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "helpers of tests: a failure is a failed test"
+)]
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
