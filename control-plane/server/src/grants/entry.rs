@@ -145,6 +145,13 @@ impl State {
     }
 }
 
+/// A timer of a grant that nobody names any longer would keep its memory until the token's end.
+impl Drop for State {
+    fn drop(&mut self) {
+        self.tended(None);
+    }
+}
+
 impl Held {
     fn ended(&self) -> bool {
         self.life.is_some_and(|life| self.issued.elapsed() >= life.end)
