@@ -21,6 +21,8 @@ use held::Held;
 
 /// `response.code_details` of the router's answer where the route names a cluster that Envoy does not have.
 pub const CLUSTER_NOT_FOUND: &[u8] = b"cluster_not_found";
+/// What it holds where the cluster waits for its client certificate: Envoy does so for 15 s, and then goes on without.
+const NO_SECRET: &[u8] = b"Secret_is_not_supplied_by_SDS";
 
 /// State of one view in one VM.
 pub struct Vm<E> {
@@ -276,9 +278,11 @@ impl Session {
     }
 
     /// Looks at an answer that Envoy itself made (`details`: property `response.code_details`): if it says that it
-    /// has no such cluster, the next call or poll reports the transport profile that the request needed.
+    /// has no such cluster, or none with its certificate, the next call or poll reports the transport profile that the
+    /// request needed.
     pub fn local_answer(&mut self, exchange: &Exchange, details: &[u8]) {
-        if details == CLUSTER_NOT_FOUND
+        let lacks_secret = || details.windows(NO_SECRET.len()).any(|part| part == NO_SECRET);
+        if (details == CLUSTER_NOT_FOUND || lacks_secret())
             && let Some(route) = exchange.route()
         {
             self.feed.report_missing(&route.profile);

@@ -106,6 +106,9 @@ fn a_profile_that_envoy_lacks_is_reported_beside_the_poll() {
     assert_eq!(sent(&mut vm, 2_001), [Purpose::Report]);
     assert_eq!(vm.answered(Purpose::Report, 2_002, Answer::Served { status: 200, body: b"{" }, &()), []);
     assert_eq!(sent(&mut vm, 9_000), [], "what came back is not read");
+    let unsupplied = b"upstream_reset_before_response_started{connection_failure|TLS_error:_Secret_is_not_supplied_by_SDS}";
+    vm.session_mut().local_answer(&exchange, unsupplied);
+    assert_eq!(sent(&mut vm, 70_000), [Purpose::Report]);
 }
 
 #[test]

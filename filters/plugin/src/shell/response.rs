@@ -40,7 +40,8 @@ pub(crate) fn on_response_headers(context: u32, ended: bool) -> bool {
     if let Some(rejection) = exchange.rejection(status, &host) {
         return replay::rejected(context, root, exchange, rejection, kept, ended);
     }
-    if status == 503
+    // Without its cluster, or with a cluster that lacks its certificate.
+    if matches!(status, 502 | 503)
         && let Some(details) = host.details()
     {
         with_state(|state| {

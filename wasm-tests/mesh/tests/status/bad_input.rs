@@ -1,7 +1,7 @@
 //! Resources that the API server accepts and that make no sense: a condition and a metric for them, the last good state
 //! where there was one, and nothing at all for everybody else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairlead_mesh::{MeshBed, bed, bed::LIMIT};
 use fairlead_testkit::{
@@ -18,6 +18,8 @@ const METRICS: u16 = 9090;
 /// Until a gateway's report of a missing profile is a condition: what it may take before it counts, a poll, and the
 /// leader's news of it.
 const REPORTED: Duration = Duration::from_secs(90);
+/// For longer than Envoy waits for a Secret before it goes on without, and than a report counts.
+const STAYS: Duration = Duration::from_secs(90);
 
 fn condition(bed: &MeshBed, name: &str, kind: &str) -> Result<Value> {
     let application = bed.mesh.kubectl_json(&["get", "app", name])?;
@@ -137,18 +139,19 @@ fn a_profile_that_does_not_arrive_becomes_a_condition() {
     told(bed, "bad-profile", "ProfilesDelivered", "True", REPORTED);
     told(bed, "bad-profile", "Ready", "True", LIMIT);
     a_profile_that_cannot_be_written_becomes_a_condition(bed);
+    a_certificate_that_the_gateway_may_not_read_becomes_a_condition(bed);
 }
 
-/// What the control plane may do in the egress gateway's namespace with what it writes there for Istio.
-fn may(bed: &MeshBed, verbs: &[&str]) {
+/// What an account may do in the egress gateway's namespace by the first rule of its role.
+fn may(bed: &MeshBed, role: &str, verbs: &[&str]) {
     let patch = json!([{ "op": "replace", "path": "/rules/0/verbs", "value": verbs }]).to_string();
-    let role = ["patch", "role", "fairlead-core-egress", "--namespace", "fairlead-egress", "--type", "json"];
+    let role = ["patch", "role", role, "--namespace", "fairlead-egress", "--type", "json"];
     bed.mesh.kubectl(&[&role[..], &["--patch", &patch]].concat()).unwrap();
 }
 
 /// A right was taken away: what needs it waits and says so, everything else goes on, and all is well when it is back.
 fn a_profile_that_cannot_be_written_becomes_a_condition(bed: &MeshBed) {
-    may(bed, &["list", "watch"]);
+    may(bed, "fairlead-core-egress", &["list", "watch"]);
     let target = bed.double.url_by_name("https", "bad.example.test").unwrap();
     let ca = std::fs::read_to_string(bed.double.ca()).unwrap();
     let later = Application::new("bad-unwritten")
@@ -167,7 +170,44 @@ fn a_profile_that_cannot_be_written_becomes_a_condition(bed: &MeshBed) {
     let log = bed.control().iter().flat_map(|program| program.component().log()).collect::<Vec<u8>>();
     assert!(String::from_utf8_lossy(&log).contains("forbidden"), "the log says why");
 
-    may(bed, &["list", "watch", "create", "patch", "delete"]);
+    may(bed, "fairlead-core-egress", &["list", "watch", "create", "patch", "delete"]);
     answers(bed, "/bad-unwritten/s/x", 200);
     told(bed, "bad-unwritten", "ProfilesDelivered", "True", REPORTED);
+}
+
+/// istiod gives a gateway no Secret that the gateway's own account may not list, and Envoy has no cluster without it.
+fn a_certificate_that_the_gateway_may_not_read_becomes_a_condition(bed: &MeshBed) {
+    may(bed, "fairlead-egress", &["watch"]);
+    let target = bed.double.url_by_name("mtls", "bad.example.test").unwrap();
+    let identity = Authority::new("Customers").unwrap().client("unreadable").unwrap();
+    let application = Application::new("bad-unreadable").service(
+        "S",
+        &[Entry::api(&target)
+            .field("credentials", json!({ "type": "CertificateGen", "secretName": "bad-unreadable" }))],
+    );
+    bed.apply(&[
+        secret("bad-unreadable", &[("crt", &identity.certificate_pem), ("key", &identity.key_pem)]),
+        application.manifest(),
+    ])
+    .unwrap();
+    let call = || bed.manual(&Request::new("GET", "/bad-unreadable/s/x"));
+    let message = wait::attempt("ProfilesDelivered=False", REPORTED, || {
+        // A gateway notices when it is called.
+        let answered = call()?;
+        let condition = condition(bed, "bad-unreadable", "ProfilesDelivered")
+            .map_err(|error| Error::new(format!("{} {}: {error}", answered.status, answered.text())))?;
+        Ok(condition["message"].as_str().unwrap_or_default().to_owned())
+    })
+    .unwrap();
+    assert!(message.contains("egress gateway") && message.contains("fairlead.t."), "{message}");
+    assert_eq!(condition(bed, "bad-unreadable", "Ready").unwrap()["reason"], "ProfileMissing");
+    let full = std::env::var_os("FAIRLEAD_FULL").is_some();
+    let begin = Instant::now();
+    // That it stays so takes a minute and more.
+    while full && begin.elapsed() < STAYS {
+        assert!(call().unwrap().status >= 500, "no call goes without its certificate");
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    assert_eq!(condition(bed, "bad-unreadable", "ProfilesDelivered").unwrap()["status"], "False");
+    may(bed, "fairlead-egress", &["list"]);
 }
