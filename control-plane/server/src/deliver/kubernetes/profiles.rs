@@ -21,8 +21,10 @@ use crate::deliver::Deliver;
 /// From the API server having an object to the gateway's having it: 0.2 s, measured from the write to the first answer.
 const PUSHED: Duration = Duration::from_millis(350);
 
-/// What it takes longer if Envoy asks istiod for a certificate before, or gets a listener behind.
-const MORE: Duration = Duration::from_millis(650);
+/// What it takes longer if Envoy asks istiod for a certificate as well.
+const CERTIFICATE: Duration = Duration::from_millis(650);
+/// What it takes longer if there is a tunnel: its listener comes when the proxy's name is resolved.
+const TUNNEL: Duration = Duration::from_secs(2);
 
 /// What records need.
 #[derive(Clone, Default)]
@@ -59,11 +61,13 @@ impl MeshProfiles {
     fn usable(&self, id: &str, since: Since) -> Option<Instant> {
         let Since::At(at) = since else { return None };
         let needed = self.needed.borrow();
-        let more = needed.profiles.get(id).is_some_and(|wanted| {
-            let profile = &wanted.profile;
-            profile.client.is_some() || profile.proxy.is_some()
-        });
-        Some(at + self.settle + if more { MORE } else { Duration::ZERO })
+        let profile = needed.profiles.get(id).map(|wanted| &wanted.profile);
+        let more = match profile {
+            Some(profile) if profile.proxy.is_some() => TUNNEL,
+            Some(profile) if profile.client.is_some() => CERTIFICATE,
+            _ => Duration::ZERO,
+        };
+        Some(at + self.settle + more)
     }
 }
 
