@@ -67,18 +67,28 @@ impl MeshBed {
         let done = catch_unwind(AssertUnwindSafe(|| test(self)));
         self.double.change(|settings| settings.clone_from(before.as_ref().unwrap_or(&settings.clone())))?;
         self.forget()?;
-        if let Err(panic) = done {
-            for gateway in self.egress() {
-                let log = String::from_utf8_lossy(&gateway.agent().log()).into_owned();
-                let lines: Vec<&str> = log.lines().rev().take(60).collect();
-                // What libtest shows with the failure.
-                lines.iter().rev().for_each(|line| eprintln!("{line}"));
+        let checked = match done {
+            Ok(()) => self.check(),
+            Err(panic) => {
+                self.tell();
+                resume_unwind(panic);
             }
-            resume_unwind(panic);
+        };
+        if checked.is_err() {
+            self.tell();
         }
-        let checked = self.check();
         *self.canary.lock().unwrap_or_else(PoisonError::into_inner) = canary;
         checked
+    }
+
+    /// Ends of the gateways' logs, which libtest shows with a failure.
+    fn tell(&self) {
+        for gateway in [self.egress(), self.ingress()].concat() {
+            let log = String::from_utf8_lossy(&gateway.agent().log()).into_owned();
+            let lines: Vec<&str> = log.lines().rev().take(60).collect();
+            eprintln!("{}:", gateway.pod().name());
+            lines.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
     }
 
     /// Deletes whatever was [`put`](Place::put).
@@ -155,7 +165,8 @@ impl Place for MeshBed {
 
     fn resolve(&self, name: &str, addresses: &[Ipv4Addr]) -> Result {
         self.mesh.names().set(name, addresses);
-        Ok(())
+        let addresses = addresses.iter().copied().map(IpAddr::V4).collect();
+        self.double.change(|settings| drop(settings.dns.insert(name.to_owned(), addresses)))
     }
 
     fn put(&self, name: &str, manifests: &[Value]) -> Result {

@@ -42,12 +42,17 @@ pub struct Setup {
 
 impl Setup {
     pub(super) fn new(mesh: &Mesh) -> Result<Self> {
-        let setup =
-            double::Setup { binds: vec![IpAddr::V4(EXTERNAL)], dns: Vec::new(), ..double::Setup::default() };
+        let names = ["example.test", "*.example.test"];
+        let setup = double::Setup {
+            binds: vec![IpAddr::V4(EXTERNAL)],
+            // For its proxy, which resolves names itself.
+            dns: names.map(|name| (name.to_owned(), IpAddr::V4(EXTERNAL))).to_vec(),
+            ..double::Setup::default()
+        };
         let mut canary = Canary::default();
         let double = Double::start(&setup)?;
         double.plant(&mut canary)?;
-        for name in ["example.test", "*.example.test"] {
+        for name in names {
             mesh.names().set(name, &[EXTERNAL]);
         }
         mesh.names().set("loopback.example.test", &[Ipv4Addr::LOCALHOST]);
