@@ -1,6 +1,6 @@
 //! Delivery to an embedded gateway: files that Envoy watches.
 //!
-//! New profiles are written, their client certificates before; then Envoy is asked when it has taken them ([`envoy`]). What is unused any longer goes after a grace period, also over a
+//! New profiles are written, their client certificates before; then Envoy is asked when it has taken them (`envoy`). What is unused any longer goes after a grace period, also over a
 //! restart: gateways still have records that name the profiles of the process before (`kept`).
 
 mod clients;
