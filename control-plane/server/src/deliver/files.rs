@@ -1,7 +1,8 @@
 //! Delivery to an embedded gateway: files that Envoy watches.
 //!
-//! New profiles are written, their client certificates before; then Envoy is asked when it has taken them (`envoy`). What is unused any longer goes after a grace period, also over a
-//! restart: gateways still have records that name the profiles of the process before (`kept`).
+//! New profiles are written, their client certificates before (`clients`); then Envoy is asked when it has taken them
+//! (`envoy`). What is unused any longer goes after a grace period, also over a restart: gateways still have records that
+//! name the profiles of the process before (`kept`).
 
 mod clients;
 mod envoy;
