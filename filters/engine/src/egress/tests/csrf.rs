@@ -1,5 +1,8 @@
 //! CSRF on top of every credential (AG §9), and what is kept for sending a request again.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 const SESSION: Option<(&str, &[&str])> = Some(("ours", &["sid=ours", "x=1"]));

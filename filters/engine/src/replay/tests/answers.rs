@@ -1,5 +1,8 @@
 //! What comes back for a request that was sent again.
 
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 use super::*;
 
 fn judged(lines: &[(&str, &str)], size: usize, in_place: bool) -> Result<Vec<String>, Refusal> {
