@@ -54,7 +54,6 @@ impl MeshBed {
     ///
     /// # Panics
     /// As the test; with what the egress gateway said.
-    #[allow(clippy::print_stderr, reason = "libtest shows it with the failure")]
     pub fn run(&self, needs: &Needs, test: impl FnOnce(&Self)) -> Result {
         static ALONE: Mutex<()> = Mutex::new(());
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,6 +81,7 @@ impl MeshBed {
     }
 
     /// Ends of the gateways' logs, which libtest shows with a failure.
+    #[allow(clippy::print_stderr, reason = "libtest shows it with the failure")]
     fn tell(&self) {
         for gateway in [self.egress(), self.ingress()].concat() {
             let log = String::from_utf8_lossy(&gateway.agent().log()).into_owned();
