@@ -11,14 +11,16 @@ use serde_json::json;
 
 /// An API with credentials of this type; empty URLs are left out.
 fn api(target: &str, kind: &str, secret: &str, token_url: &str, csrf_url: &str) -> Entry {
-    let mut credentials = json!({ "type": kind, "secretName": secret });
+    let mut credentials = serde_json::Map::new();
+    credentials.insert("type".to_owned(), kind.into());
+    credentials.insert("secretName".to_owned(), secret.into());
     if !token_url.is_empty() {
-        credentials["authenticationUrl"] = token_url.into();
+        credentials.insert("authenticationUrl".to_owned(), token_url.into());
     }
     if !csrf_url.is_empty() {
-        credentials["csrfInfo"] = json!({ "tokenEndpointURL": csrf_url });
+        credentials.insert("csrfInfo".to_owned(), json!({ "tokenEndpointURL": csrf_url }));
     }
-    Entry::api(target).field("credentials", credentials)
+    Entry::api(target).field("credentials", serde_json::Value::from(credentials))
 }
 
 #[test]

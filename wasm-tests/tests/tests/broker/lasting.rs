@@ -15,7 +15,7 @@ fn grants_survive_a_restart_of_the_control_plane_only_in_the_plugins() {
     })
     .unwrap();
     bed.until(&get("/app/svc/x"), |answer| answer.status == 200).unwrap();
-    bed.canary.add("token", &format!("{}1", "canary-token-".repeat(3))).unwrap();
+    bed.canary.add("token", format!("{}1", "canary-token-".repeat(3))).unwrap();
     bed.control.stop().unwrap();
     assert_eq!(calls(&bed, "/app/svc/x", 20, 200).wrong, 0, "while it is away");
     bed.control.start_again().unwrap();
