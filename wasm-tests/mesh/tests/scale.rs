@@ -125,6 +125,7 @@ fn told(replica: &Replica) -> String {
 }
 
 /// An Application whose status is not written yet is changed: how long until its status says so, while the others wait.
+#[allow(clippy::print_stdout, reason = "figures are what it is for")]
 fn status_of_a_change(
     runtime: &tokio::runtime::Runtime,
     client: &Client,

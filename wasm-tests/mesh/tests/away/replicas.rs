@@ -4,6 +4,9 @@ use crate::replicas_fleet::{Fleet, LIMIT, Replica};
 use fairlead_mesh::mesh;
 use fairlead_testkit::{Result, wait};
 
+/// Something done to the API server.
+type Do<'a> = &'a dyn Fn() -> Result;
+
 fn leading(replicas: &[Replica]) -> Vec<f64> {
     replicas.iter().map(|replica| replica.metric("fairlead_control_leading").unwrap()).collect()
 }
@@ -22,7 +25,7 @@ fn the_api_server_away_ends_leadership_and_nothing_else() {
 
     // Gone, and then there without answering anybody.
     let server = mesh.api_server();
-    let losses: [(&dyn Fn() -> Result, &dyn Fn() -> Result); 2] =
+    let losses: [(Do<'_>, Do<'_>); 2] =
         [(&|| server.kill(), &|| server.start_again()), (&|| server.freeze(), &|| server.thaw())];
     for (lose, bring_back) in losses {
         lose().unwrap();

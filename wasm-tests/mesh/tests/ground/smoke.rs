@@ -118,7 +118,7 @@ fn a_gateway_with_mutual_tls_takes_its_secret_and_tells_clients_apart() {
     let (certificate, key) = server.write(mesh.directory(), "server").unwrap();
     let ca = mesh.directory().join("outside-ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
-    let from = |key: &str, file: &std::path::Path| format!("--from-file={key}={}", file.display());
+    let from = |key: &str, file: &Path| format!("--from-file={key}={}", file.display());
     let files = [from("tls.crt", &certificate), from("tls.key", &key), from("ca.crt", &ca)];
     let create = ["create", "secret", "generic", "server", "--namespace", name];
     mesh.kubectl(&[&create[..], &files.each_ref().map(String::as_str)].concat()).unwrap();

@@ -128,6 +128,7 @@ fn walk_a() {
     super::run(&Needs::BOTH, |bed| walk(Walk { bed, times: String::new() })).unwrap();
 }
 
+#[allow(clippy::print_stdout, reason = "libtest shows it with the failure, and to whoever asks")]
 fn walk(mut walk: Walk<'_>) {
     step_1_installation(&walk);
     step_2_an_application_without_services(&walk);
