@@ -195,7 +195,9 @@ fn the_proxy_tunnels_by_name_and_refuses_as_told() {
     assert_eq!((asked.len(), asked[0].target.text()), (1, target.clone()));
     let proxy = double.address("proxy").unwrap();
     assert_eq!(http::call(proxy, &connect("nobody.invalid:1")).unwrap().status, 502);
-    assert_eq!(http::call(proxy, &get("http://api.example.test/")).unwrap().status, 405);
+    assert_eq!(http::call(proxy, &get("http://api.example.test/whole")).unwrap().status, 200);
+    assert_eq!(http::call(proxy, &get("http://nobody.invalid/")).unwrap().status, 502);
+    assert_eq!(http::call(proxy, &get("/nowhere")).unwrap().status, 400);
     double.change(|settings| settings.proxy.authorization = Some("Basic eDp5".to_owned())).unwrap();
     assert_eq!(http::call(proxy, &connect(&target)).unwrap().status, 407);
 }
