@@ -14,14 +14,10 @@ const MAX_DOWNSTREAM: u32 = 100_000;
 /// What Envoy's runtime has to say, wherever the gateway runs. In a mesh it is part of the pods' configuration
 /// (`runtimeValues`).
 ///
-/// The answer to a replay is held whole. What is larger than the plugin takes fails in Envoy, not much later. And the guard
-/// looks also at what a tunnel is opened through.
+/// The answer to a replay is held whole. What is larger than the plugin takes fails in Envoy, not much later.
 #[must_use]
 pub fn runtime() -> Value {
-    json!({
-        "http.async_response_buffer_limit": MAX_HELD_ANSWER,
-        "envoy.restart_features.upstream_http_filters_with_tcp_proxy": true,
-    })
+    json!({ "http.async_response_buffer_limit": MAX_HELD_ANSWER })
 }
 
 /// Bytes of an answer to one of the plugin's own calls: twice what it takes of a replay.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     EgressGateway, Files, Profile, cluster, files, filter, health, listener::Listener, route, telemetry,
-    upstream::Upstream,
+    tunnel, upstream::Upstream,
 };
 
 /// All files of an egress gateway. `profiles`, without the plain one, become `xds/cds.json`, and those behind a proxy a
@@ -15,13 +15,16 @@ use crate::{
 #[must_use]
 pub fn egress<'a>(gateway: &EgressGateway, profiles: impl IntoIterator<Item = &'a Profile>) -> Files {
     let common = &gateway.gateway;
-    let listeners = [
+    let upstream = Upstream::embedded(common).replaying();
+    let tunnels = tunnel::fixed(&upstream);
+    let mut listeners = vec![
         targets(gateway, "egress_manual", gateway.manual_port, Mode::Manual),
         targets(gateway, "egress_ucl", gateway.ucl_port, Mode::Ucl),
         health::listener(gateway),
     ];
-    let upstream = Upstream::embedded(common).replaying();
+    listeners.extend(tunnels.listeners);
     let mut fixed = cluster::parts(&upstream, &Profile::plain()).clusters;
+    fixed.extend(tunnels.clusters);
     fixed.push(cluster::control(common));
     fixed.push(cluster::plain(cluster::HEALTH_CLUSTER, gateway.control_health));
     fixed.extend(telemetry::cluster(common));

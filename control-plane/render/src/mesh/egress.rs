@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::{
     MeshGateway, Module, control,
-    envoy_filter::{Scope, cluster, connections, envoy_filter, nothing_else, virtual_host},
+    envoy_filter::{Scope, cluster, connections, envoy_filter, listener, nothing_else, virtual_host},
     object::{NETWORKING, object, telemetry},
     plugin,
 };
-use crate::{Profile, cluster::parts, health, route, upstream::Upstream};
+use crate::{Profile, cluster::parts, health, route, tunnel, upstream::Upstream};
 
 /// Name of its objects.
 const NAME: &str = "fairlead-egress";
@@ -73,6 +73,9 @@ fn filter(egress: &MeshEgress) -> Value {
     let upstream = Upstream::mesh(gateway).replaying();
     let mut patches = vec![cluster(control::control(gateway)), cluster(control::health(gateway))];
     patches.extend(parts(&upstream, &Profile::plain()).clusters.into_iter().map(cluster));
+    let tunnels = tunnel::fixed(&upstream);
+    patches.extend(tunnels.clusters.into_iter().map(cluster));
+    patches.extend(tunnels.listeners.into_iter().map(listener));
     patches.extend(connections(gateway, &upstream, Scope::Everything, &[]));
     patches.extend(nothing_else());
     for (port, name, routes) in [

@@ -77,7 +77,6 @@ spec:
           {{- /* As the embedded gateways' bootstrap has it (render: bootstrap::runtime); a test compares them. */}}
           runtimeValues:
             http.async_response_buffer_limit: "8388608"
-            envoy.restart_features.upstream_http_filters_with_tcp_proxy: "true"
     spec:
       serviceAccountName: {{ $name }}
       terminationGracePeriodSeconds: 30

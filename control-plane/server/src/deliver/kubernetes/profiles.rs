@@ -23,7 +23,7 @@ const PUSHED: Duration = Duration::from_millis(350);
 
 /// What it takes longer if Envoy asks istiod for a certificate as well.
 const CERTIFICATE: Duration = Duration::from_millis(650);
-/// What it takes longer if there is a tunnel: its listener comes when the proxy's name is resolved.
+/// What it takes longer if there is a proxy: Envoy knows its cluster, and the twin's listener, when its name is resolved.
 const TUNNEL: Duration = Duration::from_secs(2);
 
 /// What records need.
