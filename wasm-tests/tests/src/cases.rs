@@ -81,7 +81,10 @@ macro_rules! each_table {
                 odd_token_answers_are_taken_as_the_contract_says,
             }
             certificates { are_shown_to_targets_that_ask, a_patched_pair_reaches_every_connection }
-            proxies { targets_are_reached_by_the_proxy_alone, whatever_is_called_takes_the_tunnel }
+            proxies {
+                targets_are_reached_by_the_proxy_alone, whatever_is_called_takes_the_tunnel,
+                proxies_come_and_go_under_load,
+            }
             errors_of_credentials {
                 each_failure_has_its_answer, a_corrected_secret_is_effective_and_a_broken_one_is_not,
             }

@@ -1,10 +1,15 @@
 //! Targets behind a corporate HTTP proxy: `spec.fairlead.proxy`, or the installation's.
 
+use std::time::{Duration, Instant};
+
 use fairlead_testkit::{
+    bed::LIMIT,
     double::Double,
     external::record::Recorded,
     http::Request,
+    load::Load,
     resources::{Application, Entry, secret},
+    wait,
     websocket::{Client, TEXT},
 };
 use fairlead_wire::Reason;
@@ -15,11 +20,18 @@ use crate::{
     place::{Needs, Place, Way},
 };
 
-/// An egress gateway.
-pub const NEEDS: Needs = Needs::EGRESS;
+/// An egress gateway that forgets profiles soon.
+pub const NEEDS: Needs = Needs { config: r#"{ "profiles": { "grace": "2s" } }"#, ..Needs::EGRESS };
 
+/// A little longer than the grace period takes.
+const GRACE: Duration = Duration::from_millis(3500);
+/// How long proxies change.
+const CHANGES: Duration = Duration::from_secs(4);
+
+/// Each table has hosts of its own: tunnels to them stay open for the next.
 const HOST: &str = "behind.example.test";
 const SECOND: &str = "behind-too.example.test";
+const MORE: &str = "behind-more.example.test";
 const NAME: &str = "proxy.example.test";
 
 fn get(path: &str) -> Request {
@@ -116,11 +128,11 @@ pub fn targets_are_reached_by_the_proxy_alone(place: &dyn Place) {
 /// A `WebSocket`, an upload and a second attempt take the tunnel, too.
 pub fn whatever_is_called_takes_the_tunnel(place: &dyn Place) {
     let double = place.double();
-    let token = double.url_by_name("https1", HOST).unwrap() + "/oauth/token";
+    let token = double.url_by_name("https1", MORE).unwrap() + "/oauth/token";
     let app = through(double, "proxies-more")
-        .service("two", &[base(double, "https", HOST)])
-        .service("plain", &[base(double, "http", HOST)])
-        .service("oauth", &[base(double, "https", HOST).oauth("proxies-more", &token)]);
+        .service("two", &[base(double, "https", MORE)])
+        .service("plain", &[base(double, "http", MORE)])
+        .service("oauth", &[base(double, "https", MORE).oauth("proxies-more", &token)]);
     let client_secret = place.secret("client-secret").unwrap();
     let credentials = secret("proxies-more", &[("clientId", "id"), ("clientSecret", &client_secret)]);
     place
@@ -151,4 +163,49 @@ pub fn whatever_is_called_takes_the_tunnel(place: &dyn Place) {
     let attempts = reached.iter().filter(|request| request.listener == "https").count();
     assert_eq!(attempts, 2, "{reached:?}");
     assert!(asked.iter().all(|asked| asked.starts_with("CONNECT ")), "{asked:?}");
+}
+
+/// Profiles go, after their grace, while their tunnels are in use. Neither the calls in them nor the gateway ends.
+pub fn proxies_come_and_go_under_load(place: &dyn Place) {
+    let double = place.double();
+    let port = |listener: &str| double.address(listener).unwrap().port();
+    let host = |round: u32| format!("change-{round}.example.test");
+    let change = |round: u32| {
+        let proxy = format!("http://proxy-{round}.example.test:{}", port("proxy"));
+        Application::new("proxies-change")
+            .spec("fairlead", json!({ "proxy": proxy }))
+            .service("one", &[base(double, "https1", &host(round))])
+            .service("two", &[base(double, "https", &host(round))])
+            .manifest()
+    };
+    place.plant("proxies-change", &[change(0)], &["proxies-change/one", "proxies-change/two"]).unwrap();
+    let calls = [get("/proxies-change/one/bytes/10000"), get("/proxies-change/two/bytes/10000")];
+    let load = Load::new(place.address(&Way::Manual).unwrap(), 4, &calls).judge(|status, _| status == 200);
+    let load = load.rate(50).background().unwrap();
+
+    let (begin, mut held) = (Instant::now(), Vec::new());
+    for round in 1.. {
+        if begin.elapsed() > CHANGES {
+            break;
+        }
+        place.put("proxies-change", &[change(round)]).unwrap();
+        let tunnel = format!("CONNECT {}:{}", host(round), port("https1"));
+        wait::until("another proxy", LIMIT, || seen(double).0.contains(&tunnel).then_some(())).unwrap();
+        double.clear().unwrap();
+        let mut caller = place.connect(&Way::Manual).unwrap();
+        caller.write(&get(&format!("/proxies-change/one/gate/change-{round}/2")).bytes()).unwrap();
+        let mut answer = caller.begin(false).unwrap();
+        assert_eq!(answer.status, 200, "{round}");
+        caller.piece(&mut answer).unwrap().unwrap();
+        held.push((round, caller, answer));
+    }
+    let gone = Instant::now() + GRACE;
+    wait::until("the grace period", LIMIT, || (Instant::now() > gone).then_some(())).unwrap();
+    println!("{} changes", held.len());
+    for (round, mut caller, mut answer) in held {
+        double.open_gate(&format!("change-{round}")).unwrap();
+        assert!(caller.piece(&mut answer).unwrap().is_some(), "{round}");
+    }
+    let report = load.stop().unwrap();
+    assert_eq!((report.failed(), report.wrong), (0, 0), "{report:?}");
 }
