@@ -39,7 +39,8 @@ pub(crate) fn run(options: &Options) -> Result<Measured> {
         runners.push(Runner {
             name: format!("{size} applications"),
             load: setting.load.clone(),
-            worker: Thread::worker(setting.envoy.process().id())?,
+            different: USED as u64,
+            threads: vec![Thread::worker(setting.envoy.process().id())?],
         });
     }
     let laps = race::run(options, &runners)?;

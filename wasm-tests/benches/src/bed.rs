@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use fairlead_render::{Control, EgressGateway, Files, Gateway, Pair, Profile, Resolver, Trust, cluster};
+use fairlead_render::{Control, EgressGateway, Files, Gateway, Pair, Profile, Resolver, Trust, cluster, sds};
 use fairlead_testkit::{
     Error, Result,
     double::{self, Double},
@@ -34,6 +34,8 @@ pub(crate) struct Bed {
     pub(crate) plain: Profile,
     /// Transport profile of the TLS target's CA.
     pub(crate) tls: Profile,
+    /// The same with a client certificate.
+    pub(crate) certified: Profile,
     pub(crate) directory: TempDir,
     double: Double,
 }
@@ -45,11 +47,14 @@ impl Bed {
         let everywhere = (format!("*.{DOMAIN}"), [127, 0, 0, 2].into());
         let double = Double::start(&double::Setup { dns: vec![everywhere], ..double::Setup::default() })?;
         proc::pin(double.process().id(), proc::OTHERS)?;
-        let id = format!("{}{}", fairlead_wire::profile::PREFIX, "1".repeat(32));
-        let tls = Profile::new(&id, Trust::Private { ca_pem: targets.ca.clone() });
+        let id = |digit: &str| format!("{}{}", fairlead_wire::profile::PREFIX, digit.repeat(32));
+        let tls = Profile::new(&id("1"), Trust::Private { ca_pem: targets.ca.clone() });
+        let certified =
+            Profile { id: id("2"), client: Some(CLIENT.to_owned()), pinned: false, ..tls.clone() };
         Ok(Self {
             plain: Profile::plain(),
             tls,
+            certified,
             targets,
             directory: tempfile::tempdir().doing("cannot make a directory")?,
             double,
@@ -80,7 +85,11 @@ impl Bed {
         let health = SocketAddr::from(([127, 0, 0, 1], self.targets.authz));
         let mut gateway = EgressGateway::new(self.gateway()?, health);
         (gateway.manual_port, gateway.ucl_port, gateway.health_port) = (0, 0, 0);
-        Ok(fairlead_render::egress(&gateway, [&self.tls]))
+        let mut files = fairlead_render::egress(&gateway, [&self.tls, &self.certified]);
+        let client = &self.targets.client;
+        let pair = sds::client(CLIENT, &client.certificate_pem, &client.key_pem);
+        files.insert(sds::client_file(CLIENT), pair);
+        Ok(files)
     }
 
     /// The first listener of these files: what variants are made of.
@@ -114,6 +123,9 @@ impl Bed {
         Ok(())
     }
 }
+
+/// Stands for the fingerprint of the client certificate.
+const CLIENT: &str = "bench";
 
 /// Cluster of the ext_authz responder.
 pub(crate) const AUTHZ: &str = "bench.authz";

@@ -69,7 +69,7 @@ impl Feed {
     pub(crate) async fn answer(&self, message: Message) -> Bytes {
         let target = message.target();
         let body = if let Some(id) = target.strip_prefix(grant::PATH) {
-            granted(id)
+            granted(id, &message.body)
         } else {
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
             self.page(path.strip_prefix(feed::PATH).unwrap_or_default(), query, &message.body).await
@@ -150,9 +150,9 @@ fn wanted(epoch: &str, view: &BTreeMap<String, Entry>, body: &[u8], bytes: usize
     page(epoch, "records", bytes, keys.iter().filter_map(|key| Some(view.get(key)?.json.clone())))
 }
 
-/// The grant of `id`.
+/// The first grant of `id`.
 pub(crate) fn bearer(id: &str) -> String {
-    format!("Bearer {id}-0123456789abcdef0123456789abcdef")
+    format!("Bearer {id}-0123456789abcdef0123456789abcdef.1")
 }
 
 /// Ids of grants that are CSRF tokens begin so.
@@ -161,12 +161,22 @@ pub(crate) const CSRF: &str = "c5f";
 pub(crate) const CSRF_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const CSRF_COOKIE: &str = "session=0123456789abcdef0123456789abcdef";
 
-fn granted(id: &str) -> String {
+/// Ids of grants that last [`SHORT_MS`] begin so.
+pub(crate) const SHORT: &str = "5407";
+/// Less than it takes until a caller comes back to the same of a thousand Applications.
+const SHORT_MS: u64 = 20;
+
+/// Each has the serial that follows the one that cannot be used any longer.
+fn granted(id: &str, body: &[u8]) -> String {
+    let request = serde_json::from_slice::<grant::GrantRequest>(body).unwrap_or_default();
+    let serial = request.rejected.unwrap_or(0) + 1;
     let granted = if id.starts_with(CSRF) {
         let csrf = grant::Csrf { token: CSRF_TOKEN.to_owned(), cookies: vec![CSRF_COOKIE.to_owned()] };
-        grant::Granted { serial: 1, csrf: Some(csrf), ..grant::Granted::default() }
+        grant::Granted { serial, csrf: Some(csrf), ..grant::Granted::default() }
     } else {
-        grant::Granted { serial: 1, authorization: bearer(id), ..grant::Granted::default() }
+        let expires_ms = id.starts_with(SHORT).then_some(SHORT_MS);
+        let authorization = format!("{}{serial}", bearer(id).trim_end_matches('1'));
+        grant::Granted { serial, authorization, expires_ms, ..grant::Granted::default() }
     };
     serde_json::to_string(&grant::GrantAnswer::Granted(granted)).unwrap_or_default()
 }

@@ -66,7 +66,8 @@ pub(crate) fn run(options: &Options) -> Result<Measured> {
         runners.push(Runner {
             name: format!("ingress {name}"),
             load: Load::new(address, CONNECTIONS, std::slice::from_ref(request)).tls(tls.clone()),
-            worker: worker.clone(),
+            different: 1,
+            threads: vec![worker.clone()],
         });
     }
     let laps = race::run(options, &runners)?;

@@ -6,6 +6,7 @@
 //! (medians), [`ladder`] (where the CPU goes), [`proc`] (CPU and memory).
 
 mod applications;
+mod authz;
 mod bed;
 mod broker;
 mod compile;
@@ -23,6 +24,7 @@ mod options;
 mod proc;
 mod propagation;
 mod race;
+mod replay;
 mod responder;
 mod row;
 mod spread;
@@ -48,6 +50,8 @@ const FAMILIES: &[Family] = &[
     Family { name: "egress-none", run: egress::none },
     Family { name: "egress-oauth", run: egress::oauth },
     Family { name: "egress-csrf", run: egress::csrf },
+    Family { name: "egress-certificate", run: egress::certificate },
+    Family { name: "replay", run: replay::run },
     Family { name: "ingress", run: ingress::run },
     Family { name: "applications", run: applications::run },
     Family { name: "first-call", run: first_call::run },

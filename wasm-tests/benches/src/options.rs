@@ -51,7 +51,7 @@ impl Options {
 
     /// How often each variant has its turn. Many short turns: what disturbs the machine then disturbs neighbours alike.
     pub(crate) fn rounds(&self) -> usize {
-        if self.quick { 7 } else { 35 }
+        if self.quick { 5 } else { 35 }
     }
 
     /// How long a turn lasts.

@@ -28,14 +28,23 @@ pub(crate) fn pin(process: u32, core: usize) -> Result {
     Ok(())
 }
 
-/// A thread of an Envoy, whose CPU time is what counts: neither other threads nor the rest of the machine are in it.
+/// A thread whose CPU time is what counts: neither other threads nor the rest of the machine are in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Thread(PathBuf);
 
 impl Thread {
     /// The first worker of an Envoy.
     pub(crate) fn worker(process: u32) -> Result<Self> {
-        let name = "wrk:worker_0";
+        Self::named(process, "wrk:worker_0")
+    }
+
+    /// The one that runs this.
+    pub(crate) fn current() -> Self {
+        Self(directory(std::process::id(), rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()))
+    }
+
+    /// The one of this name, of at most 15 letters.
+    pub(crate) fn named(process: u32, name: &str) -> Result<Self> {
         let found = threads(process)?.into_iter().map(|thread| directory(process, thread)).find(|thread| {
             std::fs::read_to_string(thread.join("comm")).is_ok_and(|found| found.trim_end() == name)
         });

@@ -1,13 +1,16 @@
 //! Variants take turns under saturation; what counts is the ratio within a round.
 //!
-//! Each variant keeps its connections open and sends in its turns only. CPU time is the worker thread's own, read
-//! while it sleeps before and after a turn: whatever else runs on the machine is not in it, and the requests counted
+//! Each variant keeps its connections open and sends in its turns only. CPU time is the worker thread's own (and that of
+//! a service that it asks for each request), read while it sleeps before and after a turn: whatever else runs on the machine is not in it, and the requests counted
 //! are exactly those that it worked on. What remains of a disturbed machine (caches, the clock of the core) changes
 //! slowly against a turn, and hits neighbours alike.
+
+use std::time::Duration;
 
 use fairlead_testkit::{
     Error, Result,
     load::{Load, Running},
+    wait,
 };
 
 use crate::{
@@ -24,14 +27,16 @@ pub(crate) const CONNECTIONS: usize = 32;
 pub(crate) struct Runner {
     pub(crate) name: String,
     pub(crate) load: Load,
-    /// The worker that is asked.
-    pub(crate) worker: Thread,
+    /// How many requests it sends by turns.
+    pub(crate) different: u64,
+    /// Whose CPU a request costs: the worker that is asked, and what it asks in turn.
+    pub(crate) threads: Vec<Thread>,
 }
 
 /// What a runner's turns gave, one value a round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Laps {
-    /// Microseconds of the worker's CPU for a request.
+    /// Microseconds of CPU for a request.
     cost: Vec<f64>,
     /// Requests a second.
     rate: Vec<f64>,
@@ -53,6 +58,12 @@ impl Laps {
         Spread::of(self.cost.iter().zip(&other.cost).map(|(own, other)| own - other))
     }
 
+    /// Cost of a request against that of one of each of the others together; compared round by round.
+    pub(crate) fn of_both(&self, one: &Self, other: &Self) -> Spread {
+        let sums = one.cost.iter().zip(&other.cost).map(|(one, other)| one + other);
+        Spread::of(self.cost.iter().zip(sums).map(|(own, sum)| own / sum))
+    }
+
     /// For the screen.
     pub(crate) fn shown(&self) -> String {
         format!("{:.1} µs, {:.0}/s", self.cost(), median(self.rate.iter().copied()))
@@ -65,6 +76,9 @@ pub(crate) fn run(options: &Options, runners: &[Runner]) -> Result<Vec<Laps>> {
     for runner in runners {
         let load = runner.load.background()?;
         std::thread::sleep(options.window());
+        // The first request to each Application is another matter (`first-call`), however slow the machine.
+        let all = || (load.ended() >= runner.different).then_some(());
+        wait::until(&format!("a first turn of {}", runner.name), wait::START, all)?;
         load.pause()?;
         started.push(load);
     }
@@ -74,7 +88,7 @@ pub(crate) fn run(options: &Options, runners: &[Runner]) -> Result<Vec<Laps>> {
         let order = (0..runners.len()).cycle().skip(round).take(runners.len());
         for index in order {
             let (Some(runner), Some(load)) = (runners.get(index), started.get(index)) else { continue };
-            let (cost, rate) = lap(&runner.worker, load, options)?;
+            let (cost, rate) = lap(&runner.threads, load, options)?;
             if let Some(laps) = laps.get_mut(index) {
                 laps.cost.push(cost);
                 laps.rate.push(rate);
@@ -97,12 +111,13 @@ pub(crate) fn run(options: &Options, runners: &[Runner]) -> Result<Vec<Laps>> {
 }
 
 /// One turn: cost of a request in µs, and requests a second.
-fn lap(worker: &Thread, load: &Running, options: &Options) -> Result<(f64, f64)> {
-    let (ended, cpu, clock) = (load.ended(), worker.cpu(), std::time::Instant::now());
+fn lap(threads: &[Thread], load: &Running, options: &Options) -> Result<(f64, f64)> {
+    let cpu = || threads.iter().map(Thread::cpu).sum::<Duration>();
+    let (ended, before, clock) = (load.ended(), cpu(), std::time::Instant::now());
     load.resume();
     std::thread::sleep(options.window());
     load.pause()?;
-    let (time, cpu) = (clock.elapsed(), worker.cpu().saturating_sub(cpu));
+    let (time, cpu) = (clock.elapsed(), cpu().saturating_sub(before));
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     let requests = load.ended().saturating_sub(ended).max(1) as f64;
     Ok((cpu.as_secs_f64() * 1e6 / requests, requests / time.as_secs_f64()))

@@ -1,39 +1,51 @@
 //! Targets and everything else that answers in the bench's own process.
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
-use fairlead_testkit::{Error, Result, certs::Authority, error::Doing as _};
+use fairlead_testkit::{
+    Error, Result,
+    certs::{Authority, Identity, certificates},
+    error::Doing as _,
+};
 use fairlead_wire::feed::{Credential, EgressOutcome, EgressRecord, EgressRoute};
-use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls::{RootCertStore, ServerConfig, crypto::aws_lc_rs, server::WebPkiClientVerifier};
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    authz::Authz,
     bed::{Bed, DOMAIN},
     feed::Feed,
+    proc::Thread,
     responder,
 };
-
-/// What the ext_authz responder lets a request have on top: lines of its answer.
-pub(crate) type Granted = Arc<Mutex<String>>;
 
 /// Ports of everything that answers. All listen on every loopback address.
 pub(crate) struct Targets {
     pub(crate) plain: u16,
     pub(crate) tls: u16,
+    /// As `tls`, and wants a client certificate.
+    pub(crate) mutual: u16,
     pub(crate) authz: u16,
     pub(crate) control: u16,
     /// Trusted by whoever calls `tls`, PEM.
     pub(crate) ca: String,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) granted: Granted,
+    /// What `mutual` believes.
+    pub(crate) client: Identity,
+    /// Answers at `authz`.
+    pub(crate) service: Arc<Authz>,
+    /// The thread that does.
+    pub(crate) service_thread: Thread,
+    once: Arc<OneTime>,
     seen: Arc<Seen>,
 }
 
@@ -47,16 +59,19 @@ struct Seen {
 impl Targets {
     /// Starts them. `name` is the TLS target's DNS name, possibly a wildcard.
     pub(crate) fn start(name: &str) -> Result<Self> {
-        let handle = thread()?;
+        let (handle, _) = thread()?;
         let authority = Authority::new("bench CA")?;
-        let acceptor = acceptor(&authority, name)?;
+        let clients = Authority::new("bench clients")?;
         let (feed, seen) = (Arc::new(Feed::default()), Arc::new(Seen::default()));
-        let granted = Granted::default();
+        let once = Arc::new(OneTime::default());
         let body = br#"{"id":17,"status":"open","items":3}"#;
         let response = responder::ok("content-type: application/json\r\nserver: target\r\n", body);
         let target = {
-            let (seen, response) = (Arc::clone(&seen), response);
+            let (seen, once) = (Arc::clone(&seen), Arc::clone(&once));
             move |message: responder::Message| {
+                if message.target().starts_with(ONE_TIME) && !once.accepts(&message.head) {
+                    return std::future::ready(responder::answer("401 Unauthorized", "", b"rejected"));
+                }
                 let mut response = response.clone();
                 if seen.look.load(Ordering::Relaxed) {
                     seen.head.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&message.head);
@@ -66,21 +81,29 @@ impl Targets {
             }
         };
         let plain = listen(&handle, None, target.clone())?;
-        let tls = listen(&handle, Some(acceptor), target)?;
-        let lines = Arc::clone(&granted);
-        let authz = listen(&handle, None, move |_| {
-            let lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-            std::future::ready(responder::ok(&lines, b""))
-        })?;
+        let tls = listen(&handle, Some(acceptor(&authority, name, None)?), target.clone())?;
+        let mutual = listen(&handle, Some(acceptor(&authority, name, Some(&clients))?), target)?;
+        let service = Arc::new(Authz::default());
+        let (handle, service_thread) = thread()?;
+        let authz = {
+            let service = Arc::clone(&service);
+            listen(&handle, None, move |message| std::future::ready(service.answer(&message)))?
+        };
         let control = {
             let feed = Arc::clone(&feed);
             // A thread of its own: while it makes a page, targets answer.
-            listen(&thread()?, None, move |message| {
+            listen(&thread()?.0, None, move |message| {
                 let feed = Arc::clone(&feed);
                 async move { feed.answer(message).await }
             })?
         };
-        Ok(Self { plain, tls, authz, control, ca: authority.pem().to_owned(), feed, granted, seen })
+        let (ca, client) = (authority.pem().to_owned(), clients.client("bench")?);
+        Ok(Self { plain, tls, mutual, authz, control, ca, client, feed, service, service_thread, once, seen })
+    }
+
+    /// Requests whose grant was not taken at [`ONE_TIME`].
+    pub(crate) fn rejected(&self) -> u64 {
+        self.once.rejected.load(Ordering::Relaxed)
     }
 
     /// Looks at every request from now on; the head of the last one.
@@ -117,12 +140,45 @@ fn strange(path: &str) -> Option<Bytes> {
     Some(responder::answer(status, lines, b""))
 }
 
+/// Paths at the target that begin so take a grant once.
+pub(crate) const ONE_TIME: &str = "/once";
+
+/// Grants that were taken: the last serial of each, by what comes before it.
+#[derive(Default)]
+struct OneTime {
+    taken: Mutex<HashMap<String, u64>>,
+    rejected: AtomicU64,
+}
+
+impl OneTime {
+    /// Takes the grant of this request, unless it or a later one was taken before.
+    fn accepts(&self, head: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(head);
+        let grant = text.lines().find_map(|line| line.strip_prefix("authorization: ")?.rsplit_once('.'));
+        let Some((grant, Ok(serial))) = grant.map(|(grant, serial)| (grant, serial.parse::<u64>())) else {
+            return false;
+        };
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = taken.entry(grant.to_owned()).or_default();
+        let accepts = serial > *last;
+        *last = serial.max(*last);
+        if !accepts {
+            self.rejected.fetch_add(1, Ordering::Relaxed);
+        }
+        accepts
+    }
+}
+
 /// A runtime on a thread of its own, as long as the process lives.
-fn thread() -> Result<Handle> {
+fn thread() -> Result<(Handle, Thread)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
-    std::thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
-    Ok(handle)
+    let (send, thread) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = send.send(Thread::current());
+        runtime.block_on(std::future::pending::<()>());
+    });
+    Ok((handle, thread.recv().doing("no thread")?))
 }
 
 fn listen<A, F>(runtime: &Handle, tls: Option<TlsAcceptor>, answer: A) -> Result<u16>
@@ -139,12 +195,23 @@ where
     Ok(port)
 }
 
-fn acceptor(authority: &Authority, name: &str) -> Result<TlsAcceptor> {
+fn acceptor(authority: &Authority, name: &str, clients: Option<&Authority>) -> Result<TlsAcceptor> {
     let identity = authority.server(&[name])?;
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = match clients {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(clients) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates(clients.pem())?);
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+                .build()
+                .doing("cannot verify clients")?
+        }
+    };
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .doing("cannot configure TLS")?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(identity.chain()?, identity.key()?)
         .doing("cannot use a certificate")?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -102,14 +102,19 @@ pub(crate) fn lua(script: &str) -> Value {
     })
 }
 
-/// A hop to an HTTP authorisation service, whose answer brings the headers.
+/// Header in which the authorisation service names the target's authority.
+pub(crate) const AUTHORITY: &str = "x-authz-authority";
+/// Header in which it says the path at the target.
+pub(crate) const PATH: &str = "x-authz-path";
+
+/// With a hop to an HTTP authorisation service ([`crate::authz`]) in place of the plugin, and routes that make authority and
+/// path of two headers of its answer: a service cannot set these itself.
 ///
-/// This is the most of the job that HTTP ext_authz can do, and less than all of it: it cannot set `:path` and
-/// `:authority`, so the caller sends them as the target wants them; it has no response phase, so 5xx and `Location`
-/// stay as they are; and the service behind it answers at once with fixed headers, on a CPU that is not counted. Each
-/// of these makes it look cheaper, so a bar against it is met by the whole job all the more.
-pub(crate) fn ext_authz() -> Value {
-    json!({
+/// This is the most of the job that HTTP ext_authz can do, and less than all of it: there is no response phase, so 5xx and
+/// `Location` stay as they are, a path may leave the target's base, and the target sees the two headers. Each of these
+/// makes it look cheaper, so a bar against it is met by the whole job all the more. CPU is that of Envoy and of the service.
+pub(crate) fn ext_authz(listener: &Value, name: &str) -> Result<Value> {
+    let ask = json!({
         "name": "envoy.filters.http.ext_authz",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
@@ -117,11 +122,33 @@ pub(crate) fn ext_authz() -> Value {
             "http_service": {
                 "server_uri": { "uri": "http://authz", "cluster": AUTHZ, "timeout": "2s" },
                 "authorization_response": { "allowed_upstream_headers": { "patterns": [
-                    { "exact": PROFILE }, { "exact": "authorization" },
+                    { "exact": PROFILE }, { "exact": "authorization" }, { "exact": AUTHORITY }, { "exact": PATH },
                 ] } },
             },
         },
-    })
+    });
+    let resolve = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig",
+        "host_rewrite_header": AUTHORITY,
+    });
+    let mut listener = instead(listener, name, ask)?;
+    let routes = at(&mut listener, &format!("{MANAGER}/route_config/virtual_hosts/0/routes"))?;
+    let routes = routes.as_array_mut().ok_or_else(|| Error::new("no routes"))?;
+    for route in routes.iter_mut().filter(|route| route.pointer("/route/cluster_header").is_some()) {
+        let action = at(route, "/route")?;
+        put(action, "host_rewrite_header", json!(AUTHORITY));
+        put(action, "path_rewrite", json!(format!("%REQ({PATH})%")));
+        let mut said = route.get("typed_per_filter_config").cloned().unwrap_or_else(|| json!({}));
+        put(&mut said, "envoy.filters.http.dynamic_forward_proxy", resolve.clone());
+        put(route, "typed_per_filter_config", said);
+    }
+    Ok(listener)
+}
+
+fn put(object: &mut Value, field: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(field.to_owned(), value);
+    }
 }
 
 fn filters(listener: &mut Value) -> Result<&mut Vec<Value>> {
