@@ -83,7 +83,7 @@ macro_rules! each_table {
             certificates { are_shown_to_targets_that_ask, a_patched_pair_reaches_every_connection }
             proxies {
                 targets_are_reached_by_the_proxy_alone, whatever_is_called_takes_the_tunnel,
-                proxies_come_and_go_under_load,
+                a_proxy_at_a_refused_address_is_not_called, proxies_come_and_go_under_load,
             }
             errors_of_credentials {
                 each_failure_has_its_answer, a_corrected_secret_is_effective_and_a_broken_one_is_not,

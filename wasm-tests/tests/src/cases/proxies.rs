@@ -1,6 +1,10 @@
 //! Targets behind a corporate HTTP proxy: `spec.fairlead.proxy`, or the installation's.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 use fairlead_testkit::{
     bed::LIMIT,
@@ -123,6 +127,27 @@ pub fn targets_are_reached_by_the_proxy_alone(place: &dyn Place) {
     place.plant("proxies-refused", &[app.manifest()], &["proxies-refused/svc"]).unwrap();
     unreachable.check(&place.manual(&get("/proxies-refused/svc/x")).unwrap()).unwrap();
     double.change(|settings| settings.proxy.status = None).unwrap();
+}
+
+/// A proxy whose name leads to an address that is never called is not called, neither for a tunnel nor for a request.
+pub fn a_proxy_at_a_refused_address_is_not_called(place: &dyn Place) {
+    let double = place.double();
+    let ours = TcpListener::bind("127.0.0.1:0").unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let proxy = format!("http://loopback.example.test:{}", ours.local_addr().unwrap().port());
+    let app = Application::new("proxies-inside")
+        .spec("fairlead", json!({ "proxy": proxy }))
+        .service("tls", &[base(double, "https", "inside.example.test")])
+        .service("plain", &[base(double, "http", "inside.example.test")]);
+    let services = ["proxies-inside/tls", "proxies-inside/plain"];
+    place.plant("proxies-inside", &[app.manifest()], &services).unwrap();
+    // A tunnel that is refused is a target that was not reached.
+    for (service, reason) in [("tls", Reason::TargetUnreachable), ("plain", Reason::TargetRefused)] {
+        let answer = place.manual(&get(&format!("/proxies-inside/{service}/x"))).unwrap();
+        Answer::empty(502, reason).check(&answer).unwrap_or_else(|error| panic!("{service}: {error}"));
+    }
+    let called = ours.accept().map(|_| ()).unwrap_err();
+    assert_eq!(called.kind(), ErrorKind::WouldBlock, "the proxy was connected to");
 }
 
 /// A `WebSocket`, an upload and a second attempt take the tunnel, too.
