@@ -14,7 +14,7 @@ use crate::{
     feed,
     options::Options,
     race,
-    row::Measured,
+    row::{Measured, say},
     variant,
 };
 use job::Job;
@@ -169,8 +169,10 @@ fn run(options: &Options, credential: &str) -> Result<Measured> {
         let runners = job.runners(&bed, &mut envoy)?;
         let laps = race::run(options, &runners)?;
         let rows = job.rows(&laps);
+        let difference = job.compare_calls(&envoy)?;
+        difference.iter().for_each(|text| say(&format!("   {text}")));
         match job.split(&laps) {
-            Some(split) => measured.add(rows, split.with_notes(job.compare_calls(&envoy)?)),
+            Some(split) => measured.add(rows, split.with_notes(difference)),
             None => measured.append(rows.into()),
         }
     }
