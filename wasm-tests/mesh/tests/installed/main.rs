@@ -19,7 +19,12 @@ fn run(needs: &Needs, test: impl FnOnce(&MeshBed)) -> Result {
     let bed = BED.get_or_init(|| {
         MeshBed::start(|setup| {
             // What several tables need and nobody minds, so that the installation need not change for each.
-            let config = json!({ "grants": { "timeout": "1s" }, "profiles": { "grace": "2s" } });
+            // Services of all tables together are more than a worker counts apart by default.
+            let config = json!({
+                "grants": { "timeout": "1s" },
+                "profiles": { "grace": "2s" },
+                "gateways": { "metered": 20_000 },
+            });
             merge(&mut setup.values, &json!({ "config": config }));
             Ok(())
         })

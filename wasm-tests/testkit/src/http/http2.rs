@@ -24,8 +24,9 @@ use crate::{Error, Result, error::Doing as _, external::record::Raw};
 /// Without progress for this long, anything fails.
 const LIMIT: Duration = Duration::from_secs(30);
 
-type Piece = std::result::Result<Frame<Bytes>, std::convert::Infallible>;
-type Sent = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+/// An error resets the stream.
+type Piece = std::io::Result<Frame<Bytes>>;
+type Sent = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// A connection for any number of exchanges.
 pub struct Http2 {
@@ -73,18 +74,16 @@ impl Http2 {
     }
 }
 
-fn body_of(pieces: UnboundedReceiver<Frame<Bytes>>) -> Sent {
-    let pieces = stream::unfold(pieces, |mut pieces| async move {
-        let piece: Piece = Ok(pieces.recv().await?);
-        Some((piece, pieces))
-    });
+fn body_of(pieces: UnboundedReceiver<Piece>) -> Sent {
+    let pieces = stream::unfold(pieces, |mut pieces| async move { Some((pieces.recv().await?, pieces)) });
     StreamBody::new(pieces).boxed_unsync()
 }
 
 /// A request and its answer, both under way. Dropped, it is cancelled.
 pub struct Exchange {
     runtime: Arc<Runtime>,
-    body: Option<UnboundedSender<Frame<Bytes>>>,
+    /// Absent once it has ended.
+    body: Option<UnboundedSender<Piece>>,
     answer: Option<JoinHandle<hyper::Result<hyper::Response<Incoming>>>>,
     incoming: Option<Incoming>,
 }
@@ -96,7 +95,7 @@ impl Exchange {
     /// The body has ended.
     pub fn send(&mut self, piece: impl Into<Bytes>) -> Result {
         let body = self.body.as_ref().ok_or_else(|| Error::new("the body has ended"))?;
-        body.send(Frame::data(piece.into())).doing("the exchange is over")
+        body.send(Ok(Frame::data(piece.into()))).doing("the exchange is over")
     }
 
     /// Ends the body.
@@ -152,6 +151,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        // Without it a body that is under way would end here as if it were complete.
+        if let Some(body) = self.body.take() {
+            let _ = body.send(Err(std::io::ErrorKind::ConnectionAborted.into()));
+        }
         if let Some(answer) = &self.answer {
             answer.abort();
         }

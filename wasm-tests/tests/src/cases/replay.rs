@@ -364,7 +364,7 @@ pub fn a_thousand_rejections_are_one_new_token(place: &dyn Place) {
     let double = place.double();
     plant(place, "replay-storm", &json!({}));
     double.revoke_tokens().unwrap();
-    double.change(|settings| settings.token.delay_ms = 2_000).unwrap();
+    double.change(|settings| settings.token.delay_ms = 700).unwrap();
     let before = double.counts().unwrap().token_requests;
     let requests: Vec<_> = (0..STORM)
         .map(|number| {
