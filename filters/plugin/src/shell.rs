@@ -11,7 +11,10 @@ mod replay;
 mod request;
 mod response;
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+};
 
 use fairlead_engine::{
     bulkhead::Permit,
@@ -41,6 +44,8 @@ pub(crate) use response::on_response_headers;
 
 /// How often time is looked at, milliseconds: bounds how late a request is given up or a call repeated.
 const TICK_MS: u32 = 200;
+/// How many paused requests go on in one event.
+const BATCH: usize = 32;
 
 #[derive(Default)]
 struct State {
@@ -125,6 +130,12 @@ thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::default();
     /// The time of the last tick or answer: near enough for a request's look-ups, and costs it no call.
     static NOW_MS: Cell<u64> = const { Cell::new(0) };
+    /// Paused requests are going on.
+    static RELEASING: Cell<bool> = const { Cell::new(false) };
+    /// Those that go on next.
+    static LATER: RefCell<VecDeque<Release>> = const { RefCell::new(VecDeque::new()) };
+    /// The plugin instance whose ticks come fast because of them.
+    static HURRIED: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
 /// Reads the clock.
@@ -217,7 +228,7 @@ pub(crate) fn on_tick(root: u32) {
         }
         releases
     });
-    release(root, releases.unwrap_or_default());
+    release_more(root, releases.unwrap_or_default());
     requests::flush();
 }
 
@@ -261,11 +272,20 @@ pub(crate) fn on_delete(context: u32) {
 }
 
 /// Lets paused requests go on, each as if its event came now, and turns back to the context of the event.
+///
+/// At most [`BATCH`] of them in one event: the host performs what was said to each only when the event is over, the next
+/// one inside of what the last one causes, so that its stack grows with each, and ends the VM when it is too deep. The
+/// others come with the next tick, which then is near.
 fn release(event: u32, releases: Vec<Release>) {
     if releases.is_empty() {
         return;
     }
-    for Release { context, answer } in releases {
+    LATER.with_borrow_mut(|later| later.extend(releases));
+    if RELEASING.replace(true) {
+        return;
+    }
+    for _ in 0..BATCH {
+        let Some(Release { context, answer }) = LATER.with_borrow_mut(VecDeque::pop_front) else { break };
         if !abi::focus(context) {
             continue;
         }
@@ -275,7 +295,30 @@ fn release(event: u32, releases: Vec<Release>) {
             request::go_on(context, answer);
         }
     }
+    RELEASING.set(false);
+    if !LATER.with_borrow(VecDeque::is_empty) {
+        hurry();
+    }
     abi::focus(event);
+}
+
+/// Lets the next tick come at once.
+fn hurry() {
+    let root = with_state(|state| state.roots.first().map(|(root, _)| *root)).flatten();
+    if let Some(root) = root.filter(|root| abi::focus(*root)) {
+        abi::set_tick_period(1);
+        HURRIED.set(Some(root));
+    }
+}
+
+/// The same at a tick, with those that one event was not enough for.
+fn release_more(root: u32, mut releases: Vec<Release>) {
+    releases.extend(LATER.take());
+    release(root, releases);
+    if HURRIED.get() == Some(root) && LATER.with_borrow(VecDeque::is_empty) {
+        HURRIED.set(None);
+        abi::set_tick_period(TICK_MS);
+    }
 }
 
 /// The parts of all cores that do not depend on their records.

@@ -96,6 +96,7 @@ macro_rules! each_table {
                 bodies_and_answers_are_kept_up_to_their_bounds, an_application_says_how_much_is_kept,
                 a_target_that_always_rejects_gets_exactly_two_calls, what_cannot_be_renewed_is_not_repeated,
                 streams_and_callers_own_tokens_are_not_repeated, a_thousand_rejections_are_one_new_token,
+        a_thousand_rejections_without_a_new_token_are_told,
             }
             csrf {
                 token_and_cookies_are_on_every_request, an_access_token_keeps_the_session,

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// An egress gateway.
-pub const NEEDS: Needs = Needs::EGRESS;
+pub const NEEDS: Needs = Needs { config: r#"{ "grants": { "timeout": "1s" } }"#, ..Needs::EGRESS };
 
 /// The double's listeners: HTTP/1.1, the same over TLS, HTTP/2.
 const TARGETS: [&str; 3] = ["http", "https1", "https"];
@@ -383,4 +383,22 @@ pub fn a_thousand_rejections_are_one_new_token(place: &dyn Place) {
     paths.dedup();
     assert_eq!(paths.len(), STORM, "each request arrived");
     assert!(seen.len() <= 2 * STORM && seen.len() > STORM, "{} calls", seen.len());
+}
+
+/// As many for whom there is no newer one: each is told so, and no VM ends of telling all of them.
+pub fn a_thousand_rejections_without_a_new_token_are_told(place: &dyn Place) {
+    let double = place.double();
+    plant(place, "replay-despair", &json!({}));
+    let before = place.reloads().unwrap();
+    double.revoke_tokens().unwrap();
+    double.change(|settings| settings.token.delay_ms = 2_000).unwrap();
+    let requests = [Request::new("POST", "/replay-despair/http/guarded/answer?body=x").body("b")];
+    let load = Load::new(place.address(&Way::Manual).unwrap(), STORM, &requests)
+        .judge(|status, body| status == 502 && body.is_empty());
+    let report = load.run(STORM as u64).unwrap();
+    double.change(|settings| settings.token.delay_ms = 0).unwrap();
+    assert_eq!((report.answers(), report.wrong, report.failed()), (STORM as u64, 0, 0), "{report:?}");
+    // A worker has a new VM with its next request.
+    place.until(&requests[0], |answer| answer.status == 200).unwrap();
+    assert_eq!(place.reloads().unwrap(), before, "VMs ended");
 }
