@@ -311,10 +311,11 @@ fn hurry() {
     }
 }
 
-/// The same at a tick, with those that one event was not enough for.
-fn release_more(root: u32, mut releases: Vec<Release>) {
-    releases.extend(LATER.take());
-    release(root, releases);
+/// The same at a tick, after those that one event was not enough for.
+fn release_more(root: u32, releases: Vec<Release>) {
+    let mut due = Vec::from(LATER.take());
+    due.extend(releases);
+    release(root, due);
     if HURRIED.get() == Some(root) && LATER.with_borrow(VecDeque::is_empty) {
         HURRIED.set(None);
         abi::set_tick_period(TICK_MS);

@@ -136,8 +136,8 @@ fn requests_and_bytes_are_counted_exactly_by_application_service_entry_and_reaso
     bed.finish().unwrap();
 }
 
-#[test]
-fn requests_in_progress_are_shown_and_a_caller_who_leaves_is_no_success() {
+/// A bed whose only service has been called.
+fn with_one_service() -> Bed {
     let bed = Bed::start(|seed| {
         let http = seed.double.url("http")?;
         seed.put("app.yaml", &[Application::new("app").service("s", &[Entry::api(&http)]).manifest()]);
@@ -145,6 +145,12 @@ fn requests_in_progress_are_shown_and_a_caller_who_leaves_is_no_success() {
     })
     .unwrap();
     bed.until(&Request::new("GET", "/app/s/"), |answer| answer.status == 200).unwrap();
+    bed
+}
+
+#[test]
+fn requests_in_progress_are_shown_and_a_caller_who_leaves_is_no_success() {
+    let bed = with_one_service();
     let before = until(&bed, 1).sum(REQUESTS, &[]);
     let mut caller = Connection::open(bed.manual_address()).unwrap();
     caller.write(&Request::new("GET", "/app/s/delay/600000").bytes()).unwrap();
@@ -201,13 +207,7 @@ fn documented() -> BTreeSet<String> {
 
 #[test]
 fn what_is_documented_is_what_the_programs_have() {
-    let bed = Bed::start(|seed| {
-        let http = seed.double.url("http")?;
-        seed.put("app.yaml", &[Application::new("app").service("s", &[Entry::api(&http)]).manifest()]);
-        Ok(())
-    })
-    .unwrap();
-    bed.until(&Request::new("GET", "/app/s/"), |answer| answer.status == 200).unwrap();
+    let bed = with_one_service();
     let shown = until(&bed, 1).names("fairlead_");
     assert!(shown.contains(REQUESTS), "{shown:?}");
     let (control, gateways): (BTreeSet<_>, BTreeSet<_>) =
